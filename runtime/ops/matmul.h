@@ -1,0 +1,14 @@
+#pragma once
+
+namespace tenon {
+
+// dst[..., m, n] = sum over k of a[..., m, k] * b[..., k, n], leading axes broadcast; a vector gains an axis that dst loses.
+// transpose_a: a is [..., k, m]; transpose_b: b is [..., n, k]. Both need rank 2 or more.
+struct Matmul {
+  bool transpose_a = false, transpose_b = false;
+
+  bool operator==(const Matmul&) const = default;
+  void fields(auto& f) { f("transpose_a", transpose_a), f("transpose_b", transpose_b); }
+};
+
+}  // namespace tenon

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "ops/conv.h"
+
+namespace tenon {
+
+// max_pool and average_pool. Sources: src [n, c, spatial]. Destinations: dst, and for max_pool optionally the flat index of each
+// maximum (s64). `column_major` numbers those indices along the first spatial axis first.
+struct Pool : Window {
+  std::vector<int64_t> kernel_shape;
+  bool ceil_mode = false;          // round the output size up; windows must start inside the source or its leading pad
+  bool count_include_pad = false;  // average_pool: padding counts as zeros
+  bool column_major = false;       // max_pool's indices
+
+  bool operator==(const Pool&) const = default;
+  void fields(auto& f) {
+    f("auto_pad", auto_pad, kAutoPadNames), f("ceil_mode", ceil_mode), f("count_include_pad", count_include_pad), f("dilations", dilations),
+        f("kernel_shape", kernel_shape), f("pads", pads), f("storage_order", column_major), f("strides", strides);
+  }
+};
+
+// global_average_pool, global_max_pool, global_lp_pool: over all spatial axes, which stay with size 1.
+struct GlobalPool {
+  int64_t p = 2;  // global_lp_pool
+
+  bool operator==(const GlobalPool&) const = default;
+  void fields(auto& f) { f("p", p); }
+};
+
+}  // namespace tenon
