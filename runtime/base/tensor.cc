@@ -1,0 +1,50 @@
+#include "base/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace tenon {
+
+int64_t element_count(const int64_t* shape, int rank) {
+  int64_t product = 1, value = 1;
+  for (int i = 0; i < rank; ++i) {
+    if (shape[i] < 0) throw Error(Code::bad_model, "the size of axis " + std::to_string(i) + " is " + std::to_string(shape[i]));
+    // Zero does not excuse the product of the others.
+    if (__builtin_mul_overflow(product, std::max<int64_t>(shape[i], 1), &product) || product > int64_t{1} << 62)
+      throw Error(Code::limit, "the sizes of a tensor multiply to more than 2^62 elements");
+    value *= shape[i] ? 1 : 0;
+  }
+  return value ? product : 0;
+}
+
+int64_t Tensor::count() const { return element_count(shape.data(), static_cast<int>(shape.size())); }
+int64_t Tensor::bytes() const { return storage_bytes(dtype, count()); }
+
+OwnedTensor::OwnedTensor(DType dtype, std::vector<int64_t> shape) : view_{dtype, std::move(shape), nullptr} {
+  const int64_t n = view_.count();
+  if (dtype == DType::string) {
+    strings_ = std::make_unique<std::string[]>(static_cast<size_t>(n));
+    view_.data = strings_.get();
+    return;
+  }
+  buffer_ = Buffer(std::max<int64_t>(storage_bytes(dtype, n), 1));
+  view_.data = buffer_.data();
+}
+
+OwnedTensor::OwnedTensor(const Tensor& copied) : OwnedTensor(copied.dtype, copied.shape) {
+  if (copied.dtype == DType::string)
+    std::copy_n(copied.as<std::string>(), copied.count(), strings_.get());
+  else if (copied.bytes())
+    std::memcpy(view_.data, copied.data, static_cast<size_t>(copied.bytes()));
+}
+
+std::string text(const Tensor& tensor) {
+  std::string out(name(tensor.dtype));
+  out += "[";
+  for (size_t i = 0; i < tensor.shape.size(); ++i) out += (i ? ", " : "") + std::to_string(tensor.shape[i]);
+  return out + "]";
+}
+
+}  // namespace tenon

@@ -1,0 +1,57 @@
+// Tensors at the edge of Tenon: a view, and an owner for those who have no memory of their own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/dtype.h"
+
+namespace tenon {
+
+// A view: dense, row-major elements that someone else owns. Strings are std::string objects.
+struct Tensor {
+  DType dtype = DType::none;
+  std::vector<int64_t> shape;
+  void* data = nullptr;
+
+  // Elements, or Error(limit) where the product does not fit.
+  int64_t count() const;
+  int64_t bytes() const;
+  template <class T>
+  T* as() const { return static_cast<T*>(data); }
+};
+
+// Elements of a shape. Throws Error(bad_model) for a negative size and Error(limit) for a product beyond 2^62, zero sizes or not.
+int64_t element_count(const int64_t* shape, int rank);
+
+// A tensor with memory of its own.
+class OwnedTensor {
+ public:
+  OwnedTensor() = default;
+  OwnedTensor(DType dtype, std::vector<int64_t> shape);
+  OwnedTensor(const Tensor& copied);
+  OwnedTensor(OwnedTensor&&) = default;
+  OwnedTensor& operator=(OwnedTensor&&) = default;
+
+  const Tensor& view() const { return view_; }
+  operator const Tensor&() const { return view_; }
+  DType dtype() const { return view_.dtype; }
+  const std::vector<int64_t>& shape() const { return view_.shape; }
+  int64_t count() const { return view_.count(); }
+  template <class T>
+  T* as() const { return view_.as<T>(); }
+  void* data() const { return view_.data; }
+
+ private:
+  Tensor view_;
+  Buffer buffer_;
+  std::unique_ptr<std::string[]> strings_;
+};
+
+// As printed: "f32[1, 10]".
+std::string text(const Tensor& tensor);
+
+}  // namespace tenon
