@@ -1,0 +1,23 @@
+# How each dependency is found. Debian's packages by name are in install.sh, reasons in README.md.
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+set(TENON_LIBRARIES OpenSSL::Crypto ZLIB::ZLIB)
+
+# The header-only dependencies: one interface target.
+add_library(tenon_headers INTERFACE)
+foreach(probe xsimd/xsimd.hpp protozero/pbf_reader.hpp nlohmann/json.hpp CLI/CLI.hpp stb/stb_image.h)
+  string(MAKE_C_IDENTIFIER "TENON_HEADERS_${probe}" variable)
+  find_path(${variable} ${probe})
+  if(NOT ${variable})
+    message(FATAL_ERROR "<${probe}> is not installed; third_party/install.sh installs what is missing")
+  endif()
+  mark_as_advanced(${variable})
+  target_include_directories(tenon_headers SYSTEM INTERFACE ${${variable}})
+endforeach()
+
+file(STRINGS ${TENON_HEADERS_xsimd_xsimd_hpp}/xsimd/config/xsimd_config.hpp version REGEX "define XSIMD_VERSION_M")
+string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*" "\\1.\\2" version "${version}")
+if(version VERSION_LESS 8.1)
+  message(FATAL_ERROR "xsimd ${version} is installed, 8.1 or newer is needed (Debian 12, Ubuntu 24.04 and later have it)")
+endif()
