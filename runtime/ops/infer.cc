@@ -1,0 +1,244 @@
+#include <algorithm>
+
+#include "ops/op.h"
+
+namespace tenon {
+namespace {
+
+constexpr int64_t kMostContent = 4096;
+
+std::string said(std::string_view what, const std::string& numbers) { return std::string(what) + ": " + numbers; }
+
+bool content_type(const Type& t) { return (is_integer(t.dtype) || t.dtype == DType::boolean) && !t.quantisation && t.container == Container::tensor; }
+
+int64_t small_count(const Shape& shape) {
+  int64_t n = 1;
+  for (Dim d : shape) {
+    if (!d.known() || d.number() > kMostContent) return -1;
+    n *= d.number();
+    if (n > kMostContent) return -1;
+  }
+  return n;
+}
+
+Array array_of(const std::vector<Dim>& content, const Type& type) {
+  std::vector<int64_t> shape;
+  for (Dim d : type.shape) shape.push_back(d.number());
+  Array a(type.dtype, shape);
+  for (size_t i = 0; i < content.size(); ++i) a.cells[i].integer = content[i].bits;
+  return a;
+}
+
+// Runs the reference on extents, for ops that move elements and scalar functions; leaves contents empty where it cannot.
+void infer_contents(Graph& g, const Node& node, Inference& n) {
+  if (!(node.op->moves || node.op->function != kNoFunction) || !node.epilogue.empty() || !node.subgraphs.empty()) return;
+  for (const Type& t : n.types)
+    if (!content_type(t) || small_count(t.shape) < 0) return;
+  std::vector<Array> arrays(node.inputs.size());
+  Reference r;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueId v = node.inputs[i];
+    if (v == kNone) {
+      r.in.push_back(nullptr);
+      continue;
+    }
+    const std::vector<Dim>* content = g.content(v);
+    if (!content || small_count(g.values[v].type.shape) != static_cast<int64_t>(content->size())) return;
+    arrays[i] = array_of(*content, g.values[v].type);
+    r.in.push_back(&arrays[i]);
+  }
+  for (const Type& t : n.types) r.out.push_back(array_of({}, t));
+  r.node = &node;
+  r.extents = g.extents.get();
+  try {
+    node.op->reference(r);
+  } catch (const Error&) {
+    return;
+  }
+  n.contents.clear();
+  for (const Array& a : r.out) {
+    auto list = std::make_shared<std::vector<Dim>>();
+    for (const Cell& c : a.cells) list->push_back(Dim(c.integer));
+    n.contents.push_back(std::move(list));
+  }
+}
+
+}  // namespace
+
+const Type& Inference::type(int i) const {
+  if (!has(i)) throw Error(Code::bad_model, "input " + std::to_string(i) + " is missing");
+  return graph_.values[node_.inputs[i]].type;
+}
+
+Extent Inference::size(int i, int axis) const {
+  const Shape& s = shape(i);
+  const int a = axis < 0 ? axis + s.rank() : axis;
+  if (a < 0 || a >= s.rank())
+    throw Error(Code::bad_model, "input " + std::to_string(i) + " has rank " + std::to_string(s.rank()) + ", too low for axis " + std::to_string(axis));
+  return extent(s[a]);
+}
+
+const std::vector<Dim>& Inference::content(int i) {
+  type(i);
+  const std::vector<Dim>* c = graph_.content(node_.inputs[i]);
+  if (!c) throw Error(Code::not_supported, "input " + std::to_string(i) + " is not known from shapes or constants");
+  return *c;
+}
+
+std::optional<std::vector<double>> Inference::reals(int i) const {
+  if (!has(i)) return std::nullopt;
+  const Value& v = graph_.values[node_.inputs[i]];
+  const int64_t n = small_count(v.type.shape);
+  if (!v.constant || v.constant->strings || n < 0) return std::nullopt;
+  std::vector<char> copy(static_cast<size_t>(v.constant->bytes));
+  v.constant->source->read(v.constant->offset, v.constant->bytes, copy.data());
+  const bool real = tenon::is_real(v.type.dtype);
+  std::vector<double> out;
+  for (int64_t k = 0; k < n; ++k) {
+    const Cell c = load_cell(v.type.dtype, copy.data(), k);
+    out.push_back(real ? c.real : static_cast<double>(c.integer));
+  }
+  return out;
+}
+
+void Inference::expect(bool holds, std::string_view what) const {
+  if (!holds) throw Error(Code::bad_model, std::string(what) + ", which does not hold here");
+}
+
+void Inference::expect_inputs(int least, int most) const {
+  if (inputs() < least || inputs() > most)
+    throw Error(Code::bad_model, std::to_string(inputs()) + " inputs, " + std::to_string(least) + (least == most ? "" : " to " + std::to_string(most)) + " expected");
+  for (int i = 0; i < least; ++i) type(i);
+}
+
+void Inference::expect_rank(int i, int wanted) const {
+  if (rank(i) != wanted) throw Error(Code::bad_model, said("rank of input " + std::to_string(i), std::to_string(rank(i)) + " is not " + std::to_string(wanted)));
+}
+
+void Inference::expect_same_dtype(int a, int b) const {
+  if (dtype(a) != dtype(b))
+    throw Error(Code::bad_model, said("element types of inputs " + std::to_string(a) + " and " + std::to_string(b),
+                                      std::string(name(dtype(a))) + " is not " + std::string(name(dtype(b)))));
+}
+
+void Inference::equal(Extent a, Extent b, std::string_view what) {
+  if (a.dim() == b.dim()) return;
+  if (graph_.extents->differ(a, b)) throw Error(Code::bad_model, said(what, graph_.extents->text(a) + " is not " + graph_.extents->text(b)));
+  graph_.guards->push_back({Guard::equal, a, b, std::string(what)});
+}
+
+int Inference::axis(int64_t axis, int rank) const {
+  if (axis < -rank || axis >= rank)
+    throw Error(Code::bad_model, "axis " + std::to_string(axis) + " is outside a rank of " + std::to_string(rank));
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<int> Inference::axes(const std::vector<int64_t>& list, int rank) const {
+  std::vector<int> out;
+  for (int64_t a : list) out.push_back(axis(a, rank));
+  std::vector<int> sorted = out;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) throw Error(Code::bad_model, "an axis is named twice");
+  return out;
+}
+
+Shape Inference::broadcast(const Shape& a, const Shape& b) {
+  const Shape& longer = a.rank() >= b.rank() ? a : b;
+  const Shape& shorter = a.rank() >= b.rank() ? b : a;
+  Shape out = longer;
+  const int skip = longer.rank() - shorter.rank();
+  for (int i = 0; i < shorter.rank(); ++i) {
+    const Dim x = longer[skip + i], y = shorter[i];
+    Extents& e = *graph_.extents;
+    out[skip + i] = e.broadcast(x, y);
+    if (x == y || x == Dim(1) || y == Dim(1)) continue;
+    const Interval p = e.range(x), q = e.range(y);
+    if (e.differ(x, y) && (p.low > 1 || p.high < 1) && (q.low > 1 || q.high < 1))
+      throw Error(Code::bad_model, "shapes " + text(a, e) + " and " + text(b, e) + " do not broadcast: " + e.text(x) + " is not " + e.text(y));
+    graph_.guards->push_back({Guard::broadcast, x, y, "sizes that broadcast on axis " + std::to_string(skip + i)});
+  }
+  return out;
+}
+
+Extent Inference::count(const Shape& shape) const {
+  Extent n(1);
+  for (Dim d : shape) n = n * extent(d);
+  return n;
+}
+
+void Inference::result(DType dtype, const Shape& shape) {
+  Type t;
+  t.dtype = dtype;
+  t.shape = shape;
+  result(std::move(t));
+}
+
+void Inference::result(Type type) {
+  for (Dim d : type.shape)
+    if (d.known() && d.number() < 0) throw Error(Code::bad_model, "the result would have a size of " + std::to_string(d.number()));
+  types.push_back(std::move(type));
+  contents.emplace_back();
+}
+
+void Inference::result(DType dtype, const Shape& shape, std::vector<Dim> content) {
+  result(dtype, shape);
+  if (static_cast<int64_t>(content.size()) <= kMostContent) contents.back() = std::make_shared<std::vector<Dim>>(std::move(content));
+}
+
+void infer(Graph& g, NodeId id) {
+  const Node& node = g.nodes[id];
+  Inference n(g, node);
+  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+         [&] {
+           node.op->infer(n);
+           if (n.types.size() < node.outputs.size())
+             throw Error(Code::not_supported, "output " + std::to_string(n.types.size()) + " of " + std::string(node.op->name) + " does not exist");
+           if (std::all_of(n.contents.begin(), n.contents.end(), [](const auto& c) { return !c; })) infer_contents(g, node, n);
+         });
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == kNone) continue;
+    Value& v = g.values[node.outputs[i]];
+    v.type = std::move(n.types[i]);
+    v.content = std::move(n.contents[i]);
+    v.producer = id;
+  }
+}
+
+std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name,
+                          std::vector<std::shared_ptr<Graph>> subgraphs) {
+  Node n;
+  n.op = &op;
+  n.attributes = std::move(attributes);
+  n.inputs = std::move(inputs);
+  n.name = std::move(name);
+  n.subgraphs = std::move(subgraphs);
+  for (int i = 0; i < outputs; ++i) n.outputs.push_back(g.add_value({}));
+  const std::vector<ValueId> out = n.outputs;
+  g.nodes.push_back(std::move(n));
+  infer(g, static_cast<NodeId>(g.nodes.size() - 1));
+  return out;
+}
+
+std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name) {
+  if (first_ == SIZE_MAX) first_ = graph_.nodes.size();
+  if (name.empty() && at_ < static_cast<NodeId>(first_)) name = graph_.nodes[at_].name;
+  places_.push_back(at_);
+  return tenon::emit(graph_, op, std::move(attributes), std::move(inputs), outputs, std::move(name));
+}
+
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents) {
+  Graph g;
+  Node copy = node;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == kNone) continue;
+    Value v;
+    v.type = inputs[i];
+    if (i < contents.size() && (!contents[i].empty() || small_count(v.type.shape) == 0)) v.content = std::make_shared<std::vector<Dim>>(contents[i]);
+    copy.inputs[i] = g.add_value(std::move(v));
+  }
+  Inference n(g, copy);
+  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; }, [&] { node.op->infer(n); });
+  return n.types;
+}
+
+}  // namespace tenon

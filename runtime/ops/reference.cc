@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/tensor.h"
+#include "ops/op.h"
+
+namespace tenon {
+
+int64_t Array::count() const { return element_count(shape.data(), rank()); }
+
+void Array::resize(std::vector<int64_t> to) {
+  shape = std::move(to);
+  const int64_t n = count();
+  if (dtype == DType::string) strings.assign(static_cast<size_t>(n), {});
+  else cells.assign(static_cast<size_t>(is_complex(dtype) ? 2 * n : n), Cell{.integer = 0});
+}
+
+void Array::move(int64_t to, const Array& src, int64_t from) {
+  if (dtype == DType::string) strings[to] = src.strings[from];
+  else if (is_complex(dtype)) cells[2 * to] = src.cells[2 * from], cells[2 * to + 1] = src.cells[2 * from + 1];
+  else cells[to] = src.cells[from];
+}
+
+std::vector<int64_t> Reference::integers(int i) const {
+  std::vector<int64_t> out;
+  for (const Cell& c : in[i]->cells) out.push_back(c.integer);
+  return out;
+}
+
+Array array_of(DType dtype, const std::vector<int64_t>& shape, const void* data) {
+  Array a(dtype, shape);
+  if (dtype == DType::string) std::copy_n(static_cast<const std::string*>(data), a.strings.size(), a.strings.begin());
+  for (size_t i = 0; i < a.cells.size(); ++i) a.cells[i] = load_cell(dtype, data, static_cast<int64_t>(i));
+  return a;
+}
+
+void store(const Array& array, DType dtype, void* data, bool saturate) {
+  if (dtype == DType::string) std::copy(array.strings.begin(), array.strings.end(), static_cast<std::string*>(data));
+  for (size_t i = 0; i < array.cells.size(); ++i) store_cell(dtype, data, static_cast<int64_t>(i), array.cells[i], saturate);
+}
+
+namespace {
+
+// A function of the epilogue on whole arrays. Operands broadcast; `channel` operands were given that shape when they were fused.
+Array apply(Function f, const Array* const* operands, const std::vector<int64_t>& shape) {
+  const FunctionInfo& row = info(f);
+  Array dst(row.kind == Kind::test || row.kind == Kind::logic ? DType::boolean : operands[row.kind == Kind::pick ? 1 : 0]->dtype, shape);
+  std::vector<std::vector<int64_t>> strides;
+  for (int i = 0; i < row.arity; ++i) strides.push_back(broadcast_strides(operands[i]->shape, shape));
+  for (Walk at(shape); at.more(); at.next()) {
+    double x[3] = {};
+    int64_t y[3] = {};
+    bool real = false;
+    for (int i = 0; i < row.arity; ++i) {
+      const int64_t from = at.offset(strides[i]);
+      x[i] = operands[i]->number(from);
+      y[i] = operands[i]->integer(from);
+      real |= operands[i]->is_real();
+    }
+    if (real && dst.is_real()) dst.real(at.flat()) = evaluate(f, x[0], x[1], x[2]);
+    else if (real) dst.integer(at.flat()) = static_cast<int64_t>(evaluate(f, x[0], x[1], x[2]));
+    else dst.integer(at.flat()) = evaluate(f, y[0], y[1], y[2]);
+  }
+  return dst;
+}
+
+}  // namespace
+
+Array run_program(const Program& program, const std::vector<const Array*>& operands, const std::vector<int64_t>& shape) {
+  std::vector<Array> results;
+  results.reserve(program.rows.size());
+  std::vector<const Array*> values = operands;
+  for (const Scalar& row : program.rows) {
+    const Array* at[3] = {};
+    for (int i = 0; i < info(row.function).arity; ++i) at[i] = values[static_cast<size_t>(row.operand[i])];
+    // A row has the shape its own operands broadcast to; the last has the shape of the whole.
+    results.push_back(apply(row.function, at, shape));
+    values.push_back(&results.back());
+  }
+  return std::move(results.back());
+}
+
+void run_reference(Reference& r) {
+  const Node& node = *r.node;
+  if (node.epilogue.empty()) return node.op->reference(r);
+  const std::vector<const Array*> all = r.in;
+  r.in.resize(static_cast<size_t>(node.own_inputs()));
+  node.op->reference(r);
+  std::vector<const Array*> operands{&r.out[0]};
+  operands.insert(operands.end(), all.begin() + node.own_inputs(), all.end());
+  Array result = run_program(node.epilogue, operands, r.out[0].shape);
+  r.out[0] = std::move(result);
+  r.in = all;
+}
+
+std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
+  std::vector<int64_t> out(shape.size());
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 0; step *= shape[i]) out[i] = step;
+  return out;
+}
+
+std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& shape, const std::vector<int64_t>& to) {
+  std::vector<int64_t> out(to.size()), own = strides_of(shape);
+  const size_t skip = to.size() - shape.size();
+  for (size_t i = 0; i < shape.size(); ++i) out[skip + i] = shape[i] == 1 ? 0 : own[i];
+  return out;
+}
+
+std::vector<Line> lines(const std::vector<int64_t>& shape, int64_t axis) {
+  if (axis < 0) axis += static_cast<int64_t>(shape.size());
+  int64_t outer = 1, inner = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (static_cast<int64_t>(i) < axis) outer *= shape[i];
+    if (static_cast<int64_t>(i) > axis) inner *= shape[i];
+  }
+  const int64_t n = shape[static_cast<size_t>(axis)];
+  std::vector<Line> out;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) out.push_back({o * n * inner + i, inner, n});
+  return out;
+}
+
+Walk::Walk(std::vector<int64_t> shape) : shape_(std::move(shape)), index_(shape_.size()) {
+  more_ = std::none_of(shape_.begin(), shape_.end(), [](int64_t n) { return n == 0; });
+}
+
+void Walk::next() {
+  ++flat_;
+  for (size_t i = shape_.size(); i-- > 0;) {
+    if (++index_[i] < shape_[i]) return;
+    index_[i] = 0;
+  }
+  more_ = false;
+}
+
+int64_t Walk::offset(const std::vector<int64_t>& strides) const {
+  int64_t at = 0;
+  for (size_t i = 0; i < index_.size(); ++i) at += index_[i] * strides[i];
+  return at;
+}
+
+}  // namespace tenon

@@ -1,0 +1,31 @@
+#include "ops/softmax.h"
+
+#include <cmath>
+
+#include "ops/op.h"
+
+namespace tenon {
+namespace {
+
+void infer(Inference& n) {
+  n.expect_inputs(1, 1);
+  n.expect(is_real(n.dtype(0)), "src of softmax is floating point");
+  n.axis(n.attributes<Softmax>().axis, n.rank(0));
+  n.result(n.dtype(0), n.shape(0));
+}
+
+void reference(Reference& n) {
+  const Array& src = *n.in[0];
+  Array& dst = n.out[0];
+  for (const Line& line : lines(src.shape, n.attributes<Softmax>().axis)) {
+    double top = -INFINITY, sum = 0;
+    for (int64_t i : line) top = std::max(top, src.real(i));
+    for (int64_t i : line) sum += std::exp(src.real(i) - top);
+    for (int64_t i : line) dst.real(i) = std::exp(src.real(i) - top) / sum;
+  }
+}
+
+}  // namespace
+const Op ops::softmax{.name = "softmax", .attributes = Attributes::make<Softmax>, .infer = infer, .reference = reference,
+                      .exactness = {Exactness::relative, 1e-6}};
+}  // namespace tenon
