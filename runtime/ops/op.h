@@ -188,6 +188,15 @@ std::optional<Extent> evaluate(Function f, Extent a, Extent b, Extent c);
 // The value of a program on arrays that broadcast to `shape`.
 Array run_program(const Program& program, const std::vector<const Array*>& operands, const std::vector<int64_t>& shape);
 
+// Runs one node on arrays: infers the outputs from the shapes and integer contents of `in` (null where omitted), runs the reference
+// and rounds every element to its dtype. `run` runs subgraphs.
+std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in,
+                            std::vector<Array> (*run)(Reference&, const Graph&, std::vector<Array>) = nullptr, void* executor = nullptr);
+// The elements of a constant.
+Array array_of(const Value& constant);
+// Rounds every element as storing it would.
+void round_elements(Array& array);
+
 // Between storage and cells.
 Array array_of(DType dtype, const std::vector<int64_t>& shape, const void* data);
 void store(const Array& array, DType dtype, void* data, bool saturate = false);

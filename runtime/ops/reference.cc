@@ -94,6 +94,62 @@ void run_reference(Reference& r) {
   r.in = all;
 }
 
+Array array_of(const Value& v) {
+  std::vector<int64_t> shape;
+  for (Dim d : v.type.shape) shape.push_back(d.number());
+  if (const void* data = v.constant->view()) return array_of(v.type.dtype, shape, data);
+  std::vector<char> copy(static_cast<size_t>(v.constant->bytes));
+  v.constant->source->read(v.constant->offset, v.constant->bytes, copy.data());
+  return array_of(v.type.dtype, shape, copy.data());
+}
+
+void round_elements(Array& a) {
+  for (Array& item : a.items) round_elements(item);
+  if (a.dtype == DType::f64 || a.dtype == DType::s64 || a.dtype == DType::u64 || a.dtype == DType::c128) return;
+  alignas(8) char memory[16] = {};
+  for (Cell& c : a.cells) {
+    store_cell(a.dtype, memory, 0, c);
+    c = load_cell(a.dtype, memory, 0);
+  }
+}
+
+std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in, std::vector<Array> (*run)(Reference&, const Graph&, std::vector<Array>),
+                            void* executor) {
+  std::vector<Type> types(in.size());
+  std::vector<std::vector<Dim>> contents(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!in[i]) continue;
+    const Array& a = *in[i];
+    types[i].dtype = a.dtype;
+    types[i].container = a.container;
+    for (int64_t d : a.shape) types[i].shape.push(d);
+    if ((is_integer(a.dtype) || a.dtype == DType::boolean) && a.count() <= 4096)
+      for (const Cell& c : a.cells) contents[i].push_back(c.integer);
+  }
+  Reference r;
+  r.in = in;
+  r.node = &node;
+  r.run = run;
+  r.executor = executor;
+  for (const Type& t : infer_concrete(node, types, contents)) {
+    Array a;
+    a.dtype = t.dtype;
+    a.container = t.container;
+    // A size that the reference decides starts as 0.
+    std::vector<int64_t> shape;
+    for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : 0);
+    if (t.container == Container::tensor) a.resize(shape);
+    r.out.push_back(std::move(a));
+  }
+  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+         [&] {
+           if (!node.op->reference) throw Error(Code::not_supported, std::string(node.op->name) + " has no reference");
+           run_reference(r);
+         });
+  for (Array& a : r.out) round_elements(a);
+  return std::move(r.out);
+}
+
 std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
   std::vector<int64_t> out(shape.size());
   int64_t step = 1;
