@@ -1,0 +1,51 @@
+// Questions that every family asks about the operands of a step.
+#pragma once
+
+#include "base/dtype.h"
+#include "kernels/kernel.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+inline bool is(const Operand& o, DType type) { return o.dtype == static_cast<uint8_t>(type); }
+inline bool is_f32(const Operand& o) { return is(o, DType::f32) && !o.scale; }
+// Whether source i is there: optional ones may be left out.
+inline bool has(const Step& s, int i) { return i < s.sources && s.src[i].dtype != 0; }
+inline bool known(int64_t size) { return size != kUnknown; }
+inline bool known(const Operand& o) {
+  for (int i = 0; i < o.rank; ++i)
+    if (!known(o.size[i])) return false;
+  return true;
+}
+
+// The product of sizes [begin, end); all must be known.
+inline int64_t count(const Operand& o, int begin, int end) {
+  int64_t n = 1;
+  for (int i = begin; i < end; ++i) n *= o.size[i];
+  return n;
+}
+inline int64_t count(const Operand& o) { return count(o, 0, o.rank); }
+inline int64_t last(const int64_t* list, int rank) { return list[rank - 1]; }
+
+template <class T = float>
+const T* data(const Operand& o) { return static_cast<const T*>(o.data); }
+template <class T = float>
+T* mutable_data(const Operand& o) { return static_cast<T*>(o.data); }
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Piece i of n in `pieces` pieces that differ by one at most.
+struct Range {
+  int64_t begin, end;
+};
+inline Range piece(int64_t n, int64_t pieces, int64_t i) {
+  const int64_t each = n / pieces, more = n % pieces;
+  const int64_t begin = i * each + smaller(i, more);
+  return {begin, begin + each + (i < more)};
+}
+
+}  // namespace
+}  // namespace tenon::cpu::TENON_ISA
