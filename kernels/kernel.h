@@ -85,6 +85,9 @@ struct Context {
   char* worker_scratch;    // workers * worker_stride bytes
   int64_t worker_stride;
   int32_t workers;
+  // Reports content that an op refuses, such as an index out of range; the run ends with an error after the step. `what` is a
+  // sentence in static memory, `value` and `bound` the numbers it speaks of. Any worker may call it.
+  void (*fault)(const Context&, const char* what, int64_t value, int64_t bound);
 };
 
 // Cuts [0, count) into ranges of `grain` by shape alone, so that results do not depend on the number of workers.

@@ -131,7 +131,9 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
   r.node = &node;
   r.run = run;
   r.executor = executor;
-  for (const Type& t : infer_concrete(node, types, contents)) {
+  // The subgraphs of control flow decide its outputs.
+  if (!node.subgraphs.empty()) r.out.resize(node.outputs.size());
+  else for (const Type& t : infer_concrete(node, types, contents)) {
     Array a;
     a.dtype = t.dtype;
     a.container = t.container;

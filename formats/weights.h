@@ -1,0 +1,27 @@
+// Where the bytes of constants come from: a mapped file, memory, or a container that decrypts on demand.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace tenon {
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  // The bytes where they lie, or null when they must be read. [offset, offset + bytes) is within the source.
+  virtual const void* view(int64_t offset, int64_t bytes) const = 0;
+  // Copies them. Throws Error(io) and what the source adds to it.
+  virtual void read(int64_t offset, int64_t bytes, void* destination) const = 0;
+  virtual int64_t bytes() const = 0;
+};
+
+// A source with a copy of `data`.
+std::shared_ptr<const WeightSource> make_memory_source(const void* data, int64_t bytes);
+// A source over memory of the caller, which outlives it.
+std::shared_ptr<const WeightSource> make_view_source(const void* data, int64_t bytes);
+// A mapped file. Throws Error(io) when it cannot be opened or is no regular file.
+std::shared_ptr<const WeightSource> map_file(const std::string& path);
+
+}  // namespace tenon

@@ -1,0 +1,169 @@
+#include "exec/executor.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "exec/reference.h"
+#include "ops/control.h"
+
+namespace tenon {
+namespace {
+
+Tensor tensor_of(const Operand& o) { return {static_cast<DType>(o.dtype), shape_of(o), o.data}; }
+
+std::vector<Array> run_subgraph(Reference&, const Graph& g, std::vector<Array> inputs) { return run_reference(g, std::move(inputs)); }
+
+}  // namespace
+
+std::string place_of(const Plan& plan, int step) {
+  const Node& n = plan.graph.nodes[plan.steps[static_cast<size_t>(step)].node];
+  return n.name.empty() ? std::string(n.op->name) : n.name;
+}
+
+Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : frame_(plan, memory_limit), memory_limit_(memory_limit) {
+  for (const PlannedStep& s : plan->steps) {
+    bool late = false;
+    for (int k = 0; k < s.destinations; ++k) {
+      const Place& p = plan->operands[s.first_operand + s.sources + k].place;
+      late |= p.kind == Place::late || (p.kind == Place::output && plan->has_data_sizes);
+    }
+    plain_.push_back(!s.kernels.empty() && !s.sized_by_data && !late);
+    branches_.emplace_back();
+    for (const auto& sub : s.subplans) branches_.back().push_back(std::make_unique<Executor>(sub, memory_limit));
+  }
+}
+
+void Executor::fault(const Context& context, const char* what, int64_t value, int64_t bound) {
+  Executor& e = *static_cast<const Faulting&>(context).executor;
+  const char* none = nullptr;
+  if (e.fault_.compare_exchange_strong(none, what)) e.fault_value_ = value, e.fault_bound_ = bound;
+}
+
+void Executor::raise_fault(int step) {
+  const char* what = fault_.exchange(nullptr);
+  throw Error(Code::bad_input, std::string(what) + ": " + std::to_string(fault_value_) + ", bound " + std::to_string(fault_bound_))
+      .within(place_of(frame_.plan(), step));
+}
+
+void Executor::run() {
+  frame_.bind();
+  const Pool::Lease lease(Pool::instance(), frame_.plan().options.workers);
+  Context context{};
+  context.fork = Pool::fork;
+  context.pool = &Pool::instance();
+  context.workers = lease.workers();
+  run_steps(context);
+}
+
+void Executor::run_steps(const Context& shared) {
+  Faulting context{shared, this};
+  context.scratch = frame_.scratch();
+  context.worker_scratch = frame_.scratch() + frame_.worker_offset();
+  context.worker_stride = frame_.worker_stride();
+  context.fault = fault;
+  Step* steps = frame_.steps().data();
+  const int n = static_cast<int>(frame_.steps().size());
+  for (int i = 0; i < n; ++i) {
+    const auto start = watch_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
+    else run_slowly(i, context);
+    if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
+    if (watch_) watch_(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+  }
+}
+
+// The sizes of the destinations where they follow from the contents of sources that are there now.
+void Executor::size_by_content(int step) {
+  const Plan& plan = frame_.plan();
+  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
+  const Node& node = plan.graph.nodes[p.node];
+  std::vector<Type> types(static_cast<size_t>(p.sources));
+  std::vector<std::vector<Dim>> contents(types.size());
+  for (int i = 0; i < p.sources; ++i) {
+    const Operand& o = frame_.operand(p.first_operand + i);
+    if (plan.operands[p.first_operand + i].value == kNone) continue;
+    types[i] = plan.graph.values[plan.operands[p.first_operand + i].value].type;
+    Shape shape;
+    int64_t count = 1;
+    for (int k = 0; k < o.rank; ++k) shape.push(o.size[k]), count *= o.size[k];
+    types[i].shape = shape;
+    types[i].layout = {};
+    const DType t = types[i].dtype;
+    if ((is_integer(t) || t == DType::boolean) && !types[i].quantisation && count <= 4096)
+      for (const Cell& c : read(o).cells) contents[i].push_back(c.integer);
+  }
+  const std::vector<Type> results = infer_concrete(node, types, contents);
+  for (int k = 0; k < p.destinations; ++k) {
+    const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
+    if (o.value == kNone || !results[k].shape.known()) continue;
+    int64_t size[kMaxRank];
+    for (int a = 0; a < results[k].shape.rank(); ++a) size[a] = results[k].shape[a].number();
+    frame_.decide(o, size);
+  }
+}
+
+void Executor::run_slowly(int step, const Context& context) {
+  const PlannedStep& p = frame_.plan().steps[static_cast<size_t>(step)];
+  within([&] { return place_of(frame_.plan(), step); },
+         [&] {
+           if (!p.subplans.empty()) return run_branch(step, context);
+           if (p.kernels.empty()) return run_by_reference(step);
+           if (p.sized_by_data) size_by_content(step);
+           frame_.provide(p);
+           Step& s = frame_.steps()[static_cast<size_t>(step)];
+           s.kernel->run(s, context);
+           if (!p.sized_by_data) return;
+           for (int k = 0; k < p.destinations; ++k)
+             if (frame_.plan().operands[p.first_operand + p.sources + k].value != kNone) frame_.decide(frame_.plan().operands[p.first_operand + p.sources + k], s.dst[k].size);
+         });
+}
+
+void Executor::run_by_reference(int step) {
+  const Plan& plan = frame_.plan();
+  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
+  const Node& node = plan.graph.nodes[p.node];
+  std::vector<Array> arrays(static_cast<size_t>(p.sources));
+  std::vector<const Array*> in;
+  for (int i = 0; i < p.sources; ++i) {
+    if (plan.operands[p.first_operand + i].value != kNone) arrays[i] = read(frame_.operand(p.first_operand + i));
+    in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &arrays[i]);
+  }
+  const std::vector<Array> out = evaluate(node, in, run_subgraph);
+  for (int k = 0; k < p.destinations; ++k) {
+    const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
+    if (o.value != kNone && p.sized_by_data) frame_.decide(o, out[k].shape.data());
+  }
+  frame_.provide(p);
+  for (int k = 0; k < p.destinations; ++k)
+    if (plan.operands[p.first_operand + p.sources + k].value != kNone) write(out[k], frame_.operand(p.first_operand + p.sources + k));
+}
+
+void Executor::run_branch(int step, const Context& context) {
+  const Plan& plan = frame_.plan();
+  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
+  const Node& node = plan.graph.nodes[p.node];
+  if (node.op != &ops::if_) return run_by_reference(step);
+  const bool taken = *static_cast<const uint8_t*>(frame_.operand(p.first_operand).data) != 0;
+  Executor& branch = *branches_[static_cast<size_t>(step)][taken ? 0 : 1];
+  Frame& inner = branch.frame_;
+  const Extents& e = *plan.graph.extents;
+  for (int32_t row = 0; row < static_cast<int32_t>(inner.values().size()) && row < static_cast<int32_t>(frame_.values().size()); ++row)
+    if ((e.is_symbol(row) || e.is_data(row)) && frame_.is_set(row)) inner.set_value(row, frame_.values()[static_cast<size_t>(row)]);
+  for (int i = 1; i < p.sources; ++i) inner.set_input(i - 1, tensor_of(frame_.operand(p.first_operand + i)));
+  inner.bind();
+  branch.run_steps(context);
+  for (int k = 0; k < p.destinations; ++k) {
+    const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
+    if (o.value != kNone && p.sized_by_data) frame_.decide(o, inner.output(k).shape.data());
+  }
+  frame_.provide(p);
+  for (int k = 0; k < p.destinations; ++k) {
+    if (plan.operands[p.first_operand + p.sources + k].value == kNone) continue;
+    const Tensor from = inner.output(k);
+    const Operand& to = frame_.operand(p.first_operand + p.sources + k);
+    if (from.dtype == DType::string) std::copy_n(from.as<std::string>(), from.count(), static_cast<std::string*>(to.data));
+    else if (from.bytes()) std::memcpy(to.data, from.data, static_cast<size_t>(from.bytes()));
+  }
+}
+
+}  // namespace tenon

@@ -1,0 +1,49 @@
+// Runs a plan, again and again, in memory of its own. One thread at a time; a plan may have many executors.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "exec/pool.h"
+#include "plan/frame.h"
+
+namespace tenon {
+
+class Executor {
+ public:
+  Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit);
+
+  Frame& frame() { return frame_; }
+  // Binds and runs. Throws Error; the executor stays usable.
+  void run();
+  // The same, calling `after` behind every step with its index and the time it took.
+  using Watch = std::function<void(const Plan&, int step, const Step&, double nanoseconds)>;
+  void watch(Watch w) { watch_ = std::move(w); }
+
+ private:
+  void run_steps(const Context& context);
+  void run_slowly(int step, const Context& context);
+  void run_by_reference(int step);
+  void run_branch(int step, const Context& context);
+  void size_by_content(int step);
+  void raise_fault(int step);
+  static void fault(const Context& context, const char* what, int64_t value, int64_t bound);
+
+  struct Faulting : Context {
+    Executor* executor;
+  };
+  Frame frame_;
+  int64_t memory_limit_;
+  std::vector<bool> plain_;  // steps that are a kernel and nothing else
+  std::vector<std::vector<std::unique_ptr<Executor>>> branches_;
+  std::atomic<const char*> fault_{nullptr};
+  int64_t fault_value_ = 0, fault_bound_ = 0;
+  Watch watch_;
+};
+
+// Where an error in a step says it happened.
+std::string place_of(const Plan& plan, int step);
+
+}  // namespace tenon

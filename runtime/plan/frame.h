@@ -1,0 +1,105 @@
+// A skeleton bound to sizes: the values of its extents, its operands, its memory. Binding again does only what depends on the symbols
+// that changed, from a list made once for each set of them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/limits.h"
+#include "base/tensor.h"
+#include "plan/plan.h"
+
+namespace tenon {
+
+// What a set of changed symbols changes, in the order of doing.
+struct Delta {
+  struct Patch {
+    int64_t* to;
+    int32_t row;
+  };
+  std::vector<int32_t> rows;         // to be computed again
+  std::vector<int32_t> bound_rows;   // the same for the largest values, where data decide sizes
+  std::vector<Patch> patches;        // of sizes and strides
+  std::vector<int32_t> buffers;      // whose size changes
+  std::vector<int32_t> guards;
+  std::vector<int32_t> steps;        // whose kernel or scratch is chosen again
+};
+
+struct BindCounters {
+  int64_t binds = 0;       // with any symbol changed
+  int64_t deltas = 0;      // lists made
+  int64_t grown = 0;       // allocations
+};
+
+class Frame {
+ public:
+  explicit Frame(std::shared_ptr<const Plan> plan, int64_t memory_limit = INT64_MAX);
+  Frame(const Frame&) = delete;
+
+  const Plan& plan() const { return *plan_; }
+
+  // Binds input `index` to memory. Throws Error(bad_input) naming the input where type or shape do not fit.
+  void set_input(int index, const Tensor& tensor);
+  // Binds output `index` to the caller's memory of at least `bytes`; null gives it back to the frame.
+  void set_output(int index, void* data, int64_t bytes);
+  // After all inputs are set: sizes, offsets, pointers, kernels. Throws Error for a guard that does not hold, an overflow, and memory
+  // beyond the limit.
+  void bind();
+
+  // While running. The actual sizes of a destination whose symbols data decide.
+  void decide(const PlannedOperand& destination, const int64_t* size);
+  // Memory for the late destinations of a step, and pointers to it.
+  void provide(const PlannedStep& step);
+
+  Tensor output(int index) const;
+  std::vector<Step>& steps() { return steps_; }
+  Operand& operand(int32_t i) { return operands_[static_cast<size_t>(i)]; }
+  const std::vector<int64_t>& values() const { return values_; }
+  bool is_set(int32_t row) const { return set_[static_cast<size_t>(row)]; }
+  void set_value(int32_t row, int64_t value);
+  char* scratch() { return scratch_.data(); }
+  int64_t worker_offset() const { return shared_scratch_; }
+  int64_t worker_stride() const { return worker_scratch_; }
+  int64_t arena_bytes() const { return arena_.bytes(); }
+  const BindCounters& counters() const { return counters_; }
+
+ private:
+  void unify(int index, const Tensor& tensor);
+  const Delta& delta(const std::vector<int32_t>& changed);
+  void apply(const Delta& d, bool running);
+  void check(const Guard& g) const;
+  bool decided(const Guard& g) const;
+  void offsets();
+  void point();
+  int64_t value(Dim d) const { return d.known() ? d.number() : values_[static_cast<size_t>(d.row())]; }
+
+  std::shared_ptr<const Plan> plan_;
+  int64_t memory_limit_;
+  std::vector<int64_t> values_, bounds_;  // of the rows of the extents; bounds_ where data decide sizes
+  std::vector<bool> set_;                 // symbols that have a value
+  std::vector<bool> seen_;                // symbols given by the inputs of this run
+  std::vector<bool> by_data_;             // rows that depend on a size that data decide
+  std::vector<bool> lent_;                // rows whose value comes from outside: symbols, and sizes that the caller's data decided
+  std::vector<int32_t> changed_;
+  std::vector<Operand> operands_, inputs_, outputs_;
+  std::vector<Step> steps_;
+  std::map<std::vector<int32_t>, std::unique_ptr<Delta>> deltas_;
+  std::vector<int64_t> offset_, size_;  // of the buffers
+  Buffer arena_, scratch_;
+  int64_t shared_scratch_ = 0, worker_scratch_ = 0;
+  std::vector<Buffer> late_, own_outputs_;
+  struct Strings;
+  std::vector<std::unique_ptr<std::vector<std::string>>> late_strings_, output_strings_;
+  std::vector<void*> input_data_;
+  struct Given {
+    void* data = nullptr;
+    int64_t bytes = 0;
+  };
+  std::vector<Given> given_;
+  bool pointers_stale_ = true, bound_once_ = false;
+  BindCounters counters_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,277 @@
+#include "plan/select.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "device/cpu.h"
+
+namespace tenon {
+namespace {
+
+constexpr double kReorderNanosecondsPerByte = 0.25;
+
+// Kernels by the name of their op.
+std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
+  static std::map<Isa, std::map<std::string_view, std::vector<const Kernel*>>> tables = [] {
+    std::map<Isa, std::map<std::string_view, std::vector<const Kernel*>>> all;
+    for (Isa level : isa_levels()) {
+      if (!supports(level)) continue;
+      for (const Kernel* k : kernels_up_to(level)) all[level][k->op].push_back(k);
+    }
+    return all;
+  }();
+  const auto table = tables.find(cap);
+  if (table == tables.end()) return {};
+  const auto found = table->second.find(op.name);
+  return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
+}
+
+bool channel_axis(const Op& op, int rank, int& axis) {
+  const bool windowed = &op == &ops::conv || op.name == "conv_transpose" || op.name == "average_pool" || &op == &ops::max_pool || op.name == "dynamic_conv";
+  axis = windowed ? 1 : rank - 1;
+  return axis >= 0 && axis < rank;
+}
+
+bool same_layout(const Layout& l, Wants wants, int16_t block) {
+  if (wants == Wants::any) return true;
+  return wants == Wants::plain ? l.block == 1 : l.block == block && l.axis == 1;
+}
+
+Layout layout_of(Wants wants, int16_t block) {
+  Layout l;
+  if (wants == Wants::blocked) l.axis = 1, l.block = block;
+  return l;
+}
+
+double likely_bytes(const Value& v, const std::vector<int64_t>& values) {
+  double n = bits(v.type.dtype) / 8.0;
+  for (Dim d : v.type.shape) n *= static_cast<double>(d.known() ? d.number() : values[d.row()]);
+  return n;
+}
+
+class Selector {
+ public:
+  Selector(Graph& g, const PlanOptions& options) : graph_(g), options_(options), likely_(likely_values(*g.extents, options)) {}
+
+  std::vector<Selection> run() {
+    std::vector<Node> old = std::move(graph_.nodes);
+    graph_.nodes.clear();
+    for (Node& n : old)
+      if (!n.dead) place(std::move(n));
+    for (ValueId& v : graph_.outputs) v = in_layout(v, {});
+    return std::move(selections_);
+  }
+
+ private:
+  void place(Node n) {
+    if (shares_memory(graph_, n) || !n.subgraphs.empty() || n.op == &ops::reorder) {
+      for (ValueId& v : n.inputs)
+        if (v != kNone) v = in_layout(v, {});
+      push(std::move(n), {});
+      return;
+    }
+    Selection best = choose(n);
+    if (best.kernels.empty()) {
+      push(std::move(n), {});
+      return;
+    }
+    const Layout wanted = source_layout(n, best.needs);
+    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
+      ValueId& v = n.inputs[i];
+      if (v == kNone || keeps_layout(n, i, best.needs)) continue;
+      v = in_layout(v, wanted);
+    }
+    graph_.values[n.outputs[0]].type.layout = best.needs.dst == Wants::any ? wanted : layout_of(best.needs.dst, best.needs.block);
+    push(std::move(n), std::move(best));
+  }
+
+  void push(Node n, Selection s) {
+    const NodeId id = static_cast<NodeId>(graph_.nodes.size());
+    for (ValueId v : n.outputs)
+      if (v != kNone) graph_.values[v].producer = id;
+    graph_.nodes.push_back(std::move(n));
+    selections_.push_back(std::move(s));
+  }
+
+  // Constants of ops are read plain (packing sees to the rest), and so are scalars and channels of an epilogue.
+  bool keeps_layout(const Node& n, int i, const Needs& needs) const {
+    const Value& v = graph_.values[n.inputs[i]];
+    if (i >= n.own_inputs()) {
+      const auto reads = reads_of(v.type, graph_.values[n.outputs[0]].type, *n.op);
+      return reads && *reads != Reads::like_dst;
+    }
+    if (v.type.shape.rank() == 0) return true;
+    return needs.src != Wants::any && v.constant;
+  }
+
+  // Kernels that take any layout run in that of their largest source.
+  Layout source_layout(const Node& n, const Needs& needs) const {
+    if (needs.src != Wants::any) return layout_of(needs.src, needs.block);
+    Layout chosen;
+    double most = -1;
+    const int rank = graph_.values[n.outputs[0]].type.shape.rank();
+    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
+      if (n.inputs[i] == kNone) continue;
+      const Value& v = graph_.values[n.inputs[i]];
+      const double size = likely_bytes(v, likely_);
+      if (v.type.shape.rank() == rank && size > most && !v.constant) most = size, chosen = v.type.layout;
+    }
+    return chosen;
+  }
+
+  double reorder_cost(const Node& n, const Needs& needs) const {
+    const Layout wanted = source_layout(n, needs);
+    double cost = 0;
+    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
+      if (n.inputs[i] == kNone || keeps_layout(n, i, needs)) continue;
+      const Value& v = graph_.values[n.inputs[i]];
+      if (v.type.layout != wanted && !v.constant) cost += likely_bytes(v, likely_) * kReorderNanosecondsPerByte;
+    }
+    return cost;
+  }
+
+  Selection choose(const Node& n) {
+    ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &options_);
+    std::vector<Candidate> accepted;
+    for (const Kernel* k : kernels_of(*n.op, options_.isa)) {
+      if (k->reject(unknown.step)) continue;
+      Candidate c{k, nullptr, 0, k->needs(unknown.step)};
+      c.cost = k->cost(likely.step) + static_cast<float>(reorder_cost(n, c.needs));
+      accepted.push_back(c);
+    }
+    // Later levels are preferred where costs are equal.
+    const auto best = std::min_element(accepted.rbegin(), accepted.rend(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
+    if (best == accepted.rend()) return {};
+    Selection s{{best->kernel}, best->needs, best->cost};
+    const auto same = [](const char* a, const char* b) { return a == b || (a && b && !std::strcmp(a, b)); };
+    for (const Candidate& c : accepted)
+      if (c.kernel != best->kernel && c.needs.src == s.needs.src && c.needs.dst == s.needs.dst && c.needs.block == s.needs.block &&
+          same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
+        s.kernels.push_back(c.kernel);
+        s.needs.in_place &= c.needs.in_place;
+      }
+    return s;
+  }
+
+  // v itself, or a reordered copy, made once for each layout.
+  ValueId in_layout(ValueId v, const Layout& wanted) {
+    if (graph_.values[v].type.layout == wanted || graph_.values[v].type.shape.rank() < 2) return v;
+    const auto key = std::make_pair(v, wanted.block);
+    if (const auto found = reordered_.find(key); found != reordered_.end()) return found->second;
+    Node n;
+    n.op = &ops::reorder;
+    n.inputs = {v};
+    Value copy = graph_.values[v];
+    copy.type.layout = wanted;
+    copy.constant.reset();
+    copy.content.reset();
+    n.outputs = {graph_.add_value(std::move(copy))};
+    const ValueId out = n.outputs[0];
+    if (graph_.values[v].producer != kNone) n.name = graph_.nodes[graph_.values[v].producer].name;
+    Selection s = choose(n);
+    push(std::move(n), std::move(s));
+    reordered_[key] = out;
+    return out;
+  }
+
+  Graph& graph_;
+  const PlanOptions& options_;
+  std::vector<int64_t> likely_;
+  std::vector<Selection> selections_;
+  std::map<std::pair<ValueId, int16_t>, ValueId> reordered_;
+};
+
+}  // namespace
+
+bool shares_memory(const Graph& g, const Node& n) {
+  if (!n.op->view) return false;
+  const Shape &from = g.values[n.inputs[0]].type.shape, &to = g.values[n.outputs[0]].type.shape;
+  return std::all_of(to.begin(), to.end(), [&](Dim d) {
+    return d.known() || !g.extents->is_data(d.row()) || std::find(from.begin(), from.end(), d) != from.end();
+  });
+}
+
+std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& options) {
+  std::vector<int64_t> values(static_cast<size_t>(extents.rows()));
+  for (int32_t row = 0; row < extents.rows(); ++row) {
+    if (extents.is_symbol(row)) {
+      const auto hint = options.hints.find(extents.symbol_name(row));
+      values[row] = hint == options.hints.end() ? options.hint : hint->second;
+    } else if (extents.is_data(row)) {
+      const Dim bound = extents.bound(row);
+      values[row] = !bound.known() ? values[bound.row()] : bound.number() < 0 ? options.hint : bound.number();
+    } else {
+      // A likely value need not be possible: a quotient by zero, say.
+      try {
+        values[row] = std::max<int64_t>(extents.evaluate(row, values.data()), 0);
+      } catch (const Error&) {
+        values[row] = options.hint;
+      }
+    }
+  }
+  return values;
+}
+
+std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op) {
+  const Shape &s = type.shape, &r = result.shape;
+  if (std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); })) return Reads::scalar;
+  if (s == r) return Reads::like_dst;
+  int axis;
+  if (s.rank() > r.rank() || !channel_axis(op, r.rank(), axis)) return std::nullopt;
+  for (int i = 0; i < s.rank(); ++i) {
+    const int at = r.rank() - s.rank() + i;
+    if (at == axis ? s[i] != r[axis] : s[i] != Dim(1)) return std::nullopt;
+  }
+  return axis >= r.rank() - s.rank() ? std::optional(Reads::channel) : std::nullopt;
+}
+
+ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {
+  const std::vector<int64_t> values = likely ? likely_values(*g.extents, *likely) : std::vector<int64_t>{};
+  const auto add = [&](ValueId v) {
+    if (v == kNone) {
+      operands.push_back(Operand{});
+      return;
+    }
+    const Value& value = g.values[v];
+    Geometry geo = geometry(value.type, *g.extents);
+    if (likely) {
+      const std::vector<int64_t> all = likely_values(*g.extents, *likely);  // geometry may have added rows
+      for (int i = 0; i < geo.size.rank(); ++i) {
+        if (!geo.size[i].known()) geo.size[i] = all[geo.size[i].row()];
+        if (!geo.stride[i].known()) geo.stride[i] = all[geo.stride[i].row()];
+      }
+    }
+    operands.push_back(operand(value.type, geo, value.constant.has_value()));
+    // Constant contents are facts of planning as types are: a clip by 0 and 6, pads, axes.
+    if (value.constant && !value.constant->strings) operands.back().data = const_cast<void*>(value.constant->view());
+  };
+  for (ValueId v : node.inputs) add(v);
+  for (ValueId v : node.outputs) add(v);
+  step = {};
+  step.src = operands.data();
+  step.dst = operands.data() + node.inputs.size();
+  step.sources = static_cast<int32_t>(node.inputs.size());
+  step.destinations = static_cast<int32_t>(node.outputs.size());
+  step.attributes = node.attributes.data();
+  if (!node.epilogue.empty()) {
+    for (size_t i = static_cast<size_t>(node.own_inputs()); i < node.inputs.size(); ++i)
+      reads.push_back(reads_of(g.values[node.inputs[i]].type, g.values[node.outputs[0]].type, *node.op).value_or(Reads::like_dst));
+    step.epilogue = {node.epilogue.rows.data(), reads.data(), static_cast<int16_t>(node.epilogue.rows.size()), static_cast<int16_t>(node.epilogue.operands),
+                     static_cast<int16_t>(node.own_inputs())};
+  }
+}
+
+std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options) {
+  ModelStep unknown(g, node, nullptr), likely(g, node, &options);
+  std::vector<Candidate> out;
+  for (const Kernel* k : kernels_of(*node.op, options.isa)) {
+    Candidate c{k, k->reject(unknown.step)};
+    if (!c.rejection) c.cost = k->cost(likely.step), c.needs = k->needs(unknown.step);
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::vector<Selection> select(Graph& g, const PlanOptions& options) { return Selector(g, options).run(); }
+
+}  // namespace tenon

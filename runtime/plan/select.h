@@ -1,0 +1,59 @@
+// Lowering: which kernel runs each node, in which layouts. Reorders become nodes of the graph.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plan/operand.h"
+
+namespace tenon {
+
+struct PlanOptions {
+  Isa isa = Isa::reference;               // the highest level that may be used
+  int workers = 1;
+  std::map<std::string, int64_t> hints;   // likely values of symbolic sizes
+  int64_t hint = 16;                      // of all others
+};
+
+struct Candidate {
+  const Kernel* kernel;
+  const char* rejection;  // null: accepts
+  float cost = 0;         // nanoseconds at the likely sizes, reorders of the sources included
+  Needs needs = {};
+};
+
+// The kernels chosen for one node: the best at the likely sizes first, then those that could take its place when a frame is bound
+// (same layouts and packing). Empty: the reference.
+struct Selection {
+  std::vector<const Kernel*> kernels;
+  Needs needs;
+  float cost = 0;
+};
+
+// Changes g: values get layouts, reorders are inserted. One selection for each node of the changed graph.
+std::vector<Selection> select(Graph& g, const PlanOptions& options);
+
+// All kernels of the node's op, in the order of the tables, with what each says; for `explain`.
+std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options);
+
+// A node as a step: operands without data, symbolic sizes unknown or at their likely values. Owns what the step points to.
+struct ModelStep {
+  ModelStep(Graph& g, const Node& node, const PlanOptions* likely);
+  ModelStep(const ModelStep&) = delete;
+  std::vector<Operand> operands;
+  std::vector<Reads> reads;
+  Step step;
+};
+
+// Whether the node's result is its first source in another shape, so that no step is needed. Not where data decide that shape: that
+// takes a step.
+bool shares_memory(const Graph& g, const Node& node);
+
+// The likely values of all rows of the table.
+std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& options);
+
+// How an epilogue operand of `type` is read by a node whose result has `result`; no value where a kernel cannot read it.
+std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op);
+
+}  // namespace tenon

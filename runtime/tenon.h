@@ -1,0 +1,173 @@
+// Tenon's public interface: load a model once, open a session for each thread, run.
+//
+//   tenon::Model model = tenon::Model::load("mnist.onnx");
+//   tenon::Session session(model);
+//   std::vector<tenon::Tensor> out = session.run({{"Input3", tenon::Tensor{tenon::DType::f32, {1, 1, 28, 28}, pixels}}});
+//
+// Every failure is a tenon::Error, whose what() says where it happened and what to do. A Model is immutable and may be shared by any
+// number of sessions and threads; a Session belongs to one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/tensor.h"
+
+namespace tenon {
+
+std::string version();
+
+// What arithmetic may be done in. `model` computes as the model says; the others are asked for, never chosen.
+enum class Precision { model };
+
+struct Options {
+  int threads = 0;          // 0: every processor this process may use
+  std::string isa;          // the highest ISA level, such as "avx2"; empty: the best this processor has (or TENON_ISA_MAX)
+  bool reference = false;   // run through the references: slow, and the measure of everything else
+  Precision precision = Precision::model;
+  int64_t memory_limit = INT64_MAX;  // bytes of working memory of one session; a run that needs more is refused before it starts
+  LoadLimits limits;
+  bool pin_threads = true;
+  // Symbolic sizes that are always the same. The model is planned for just these.
+  std::map<std::string, int64_t> dims;
+  // Likely values of other symbolic sizes: kernels are chosen for them.
+  std::map<std::string, int64_t> likely_dims;
+  // Inputs that are always the same become constants of the model, and what depends on them alone is computed once.
+  std::map<std::string, Tensor> fixed_inputs;
+  bool follow_symlinks = false;  // of external data files
+  // Called while loading with the name of each stage ("read", "build", "passes", "plan") as it begins.
+  std::function<void(const std::string& stage)> progress;
+};
+
+// One axis of an input or output: a number, or -1 and the name (or formula) of a symbolic size.
+struct Axis {
+  int64_t size = -1;
+  std::string symbol;
+};
+
+struct Port {
+  std::string name;
+  DType dtype = DType::none;
+  std::vector<Axis> shape;
+};
+std::string text(const Port& port);  // "f32[n, 3, 224, 224]"
+
+// Milliseconds of each stage of loading.
+struct LoadTimes {
+  double read = 0, build = 0, passes = 0, plan = 0, pack = 0, total = 0;
+};
+
+struct Inspection {
+  std::string format;                   // "ONNX, opset 8, made by CNTK 2.5.1"
+  std::map<std::string, int> ops;       // how many nodes of each op, after the model was simplified
+  int nodes = 0;
+  int64_t parameters = 0, parameter_bytes = 0;
+  int64_t multiply_adds = -1;           // of one run at the likely sizes; -1 where not known
+};
+
+// One step of the plan, as `explain` shows it.
+struct StepReport {
+  std::string node, op, output, kernel;  // kernel "reference" where none accepted
+  std::string text;                      // the node as the dump prints it
+  double expected_ns = 0;
+  int64_t bytes_read = 0, bytes_written = 0, packed_bytes = 0;
+  struct Other {
+    std::string kernel, reason;          // reason empty: accepted, but `expected_ns` is larger
+    double expected_ns = 0;
+  };
+  std::vector<Other> others;
+};
+
+struct PlanReport {
+  std::vector<StepReport> steps;
+  int by_reference = 0, reorders = 0;
+  int64_t packed_bytes = 0, constant_bytes = 0;
+};
+
+// One value of a plan compared with the reference.
+struct CheckReport {
+  struct Row {
+    std::string op, output, kernel;
+    double largest_error = 0, of_range = 0, allowed = 0;  // of_range: the error divided by the largest magnitude
+    bool ok = true;
+  };
+  std::vector<Row> rows;
+  double outputs_of_range = 0;
+  bool ok = true;
+};
+
+struct StepTime {
+  std::string node, op, output, kernel;
+  double nanoseconds = 0;
+};
+
+class Session;
+
+class Model {
+ public:
+  // From a file (by its content: ONNX). Throws Error.
+  static Model load(const std::string& path, const Options& options = {});
+  // From memory, which is copied only where `options` say nothing else: it must outlive the model.
+  static Model from_memory(const void* data, int64_t bytes, const Options& options = {});
+
+  const std::vector<Port>& inputs() const;
+  const std::vector<Port>& outputs() const;
+  const LoadTimes& load_times() const;
+  Inspection inspect() const;
+  // The graph as text after the named pass, "read" or "passes" (all of them); `with_types` annotates each value.
+  std::string dump(const std::string& after = "passes", bool with_types = true) const;
+  static std::vector<std::string> pass_names();
+  PlanReport explain() const;
+
+ private:
+  friend class Session;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+class Session {
+ public:
+  explicit Session(const Model& model);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // Runs on inputs by name. The tensors returned are in the order of Model::outputs and view memory of the session (or memory bound
+  // with bind_output), valid until the next run.
+  std::vector<Tensor> run(const std::map<std::string, Tensor>& inputs);
+
+  // The same in steps, for those who run often: bind memory once, change its contents, run.
+  void bind_input(const std::string& name, const Tensor& tensor);
+  // `data` holds at least `bytes`; a result that does not fit is an error of that run. Null gives the output back to the session.
+  void bind_output(const std::string& name, void* data, int64_t bytes);
+  void run();
+  std::vector<Tensor> outputs() const;
+
+  // State: outputs that become inputs of the next run. Ties are given by name; tied inputs need not be bound. The first run after
+  // this call, or after reset_state, starts from `initial` (empty: zeros of size 0 along axes that grow).
+  void tie(const std::string& output, const std::string& input);
+  void reset_state();
+
+  // Runs once and tells the time of every step.
+  std::vector<StepTime> profile();
+  // Runs on the bound inputs and compares every step with the reference, which gets the step's own sources.
+  CheckReport check();
+
+  struct Counters {
+    int64_t runs = 0, binds = 0, plans = 0, allocations = 0, wakes = 0, state_bytes_copied = 0;
+  };
+  Counters counters() const;
+  int64_t memory_bytes() const;  // of the arena
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tenon
