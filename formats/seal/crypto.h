@@ -1,0 +1,68 @@
+// The algorithms of the sealed format, over OpenSSL 3. Algorithms are fetched once. A failure inside OpenSSL that is not a
+// verdict on the data (no memory, no provider) is Error(resource).
+#pragma once
+
+#include <initializer_list>
+
+#include "formats/seal/secret.h"
+
+struct evp_cipher_ctx_st;
+struct evp_md_ctx_st;
+
+namespace tenon::seal {
+
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  Sha256& update(View bytes);
+  Block<32> finish();  // and starts anew
+
+ private:
+  evp_md_ctx_st* context_;
+};
+
+Block<32> sha256(std::initializer_list<View> parts);
+
+// HMAC and HKDF (RFC 2104, RFC 5869). OpenSSL 3.0's own HKDF takes at most 2 KiB of info and the slot of an external key is
+// longer, so the expansion is written here over HMAC.
+enum class Hash { sha256, sha384 };
+size_t hash_size(Hash hash);
+void hmac(Hash hash, View key, std::initializer_list<View> parts, std::span<uint8_t> out);  // out: hash_size bytes
+void hkdf_extract(Hash hash, View salt, View ikm, std::span<uint8_t> prk);
+void hkdf_expand(Hash hash, View prk, std::initializer_list<View> info, std::span<uint8_t> out);  // out: at most 255 hash_size bytes
+
+// AES-256-GCM with a 12-byte nonce and a 16-byte tag. The context holds the key until the object is destroyed or set again.
+class Gcm {
+ public:
+  Gcm();
+  ~Gcm();
+  Gcm(const Gcm&) = delete;
+  Gcm& operator=(const Gcm&) = delete;
+  void set_key(View key);
+  void seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag);
+  // False if the tag does not fit; `plain` then holds bytes that must not be used.
+  [[nodiscard]] bool open(View nonce, View aad, View cipher, View tag, uint8_t* plain);
+
+ private:
+  void start(bool sealing, View nonce, View aad);
+
+  evp_cipher_ctx_st* context_;
+};
+
+// r = 8, p = 1, 32 bytes; memory is 2^log_n KiB.
+Secret scrypt(View passphrase, View salt, int log_n);
+
+Block<32> x25519_public(View secret);
+// The shared secret, 32 bytes; empty if it is all zero.
+Secret x25519(View secret, View public_key);
+
+Block<32> ed25519_public(View seed);
+Block<64> ed25519_sign(View seed, View message);
+bool ed25519_verify(View public_key, View message, View signature);
+
+bool equal_constant_time(View a, View b);
+
+}  // namespace tenon::seal

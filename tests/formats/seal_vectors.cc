@@ -1,0 +1,263 @@
+// Published answers: FLOE, Wycheproof, CCTV.
+#include <openssl/evp.h>
+
+#include "formats/seal/floe.h"
+#include "formats/seal_common.h"
+
+namespace tenon::seal {
+namespace {
+
+// Opens a whole FLOE stream whose last segment is what is left.
+Bytes open_stream(FloeParameters parameters, View stream) {
+  const Block<32> key{};
+  if (stream.size() < Floe::kHeader) throw Error(Code::seal_auth, "too short");
+  const Floe floe(parameters, key, ascii("This is AAD"), stream.first(Floe::kHeader));
+  FloeCipher cipher(floe);
+  Bytes out;
+  View rest = stream.subspan(Floe::kHeader);
+  for (uint64_t i = 0;; ++i) {
+    const bool last = rest.size() <= parameters.segment && !(rest.size() == parameters.segment && load32(rest.data()) == 0xFFFFFFFF);
+    const View segment = rest.first(std::min<size_t>(rest.size(), parameters.segment));
+    if (segment.size() < Floe::kOverhead) throw Error(Code::seal_auth, "too short");
+    const size_t start = out.size();
+    out.resize(start + segment.size() - Floe::kOverhead);
+    cipher.open(i, last, segment, out.data() + start);
+    rest = rest.subspan(segment.size());
+    if (last) return out;
+  }
+}
+
+FloeParameters parameters_of(const std::string& name) {
+  if (name.find("rotation") != std::string::npos) return {.segment = 40, .cleared_bits = 2};
+  if (name.find("lastSeg") != std::string::npos) return {.segment = 40};
+  return {.segment = name.find("4K") != std::string::npos ? 4096u : 64u};
+}
+
+TEST(SealFloe, opens_the_published_streams_and_no_flipped_bit_of_them) {
+  const fs::path folder = shared() / "vectors/floe";
+  NEED_SHARED(folder);
+  int pairs = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (!name.ends_with("_ct.txt")) continue;
+    const auto content = [](const fs::path& path) {
+      const Bytes raw = slurp(path);
+      std::string digits(text(raw));
+      std::erase_if(digits, [](char c) { return std::isspace(static_cast<unsigned char>(c)); });
+      return unhex(digits);
+    };
+    const Bytes plain = content(folder / (name.substr(0, name.size() - 6) + "pt.txt"));
+    Bytes cipher = content(entry.path());
+    const FloeParameters parameters = parameters_of(name);
+    EXPECT_EQ(open_stream(parameters, cipher), plain) << name;
+    // The 4 KiB streams are long: every bit of the headers and marks, one bit of each byte elsewhere.
+    for (size_t i = 0; i < cipher.size() * 8; ++i) {
+      const size_t in_segment = (i / 8 - Floe::kHeader) % parameters.segment;
+      if (cipher.size() > 4096 && i / 8 >= Floe::kHeader && in_segment >= 16 && i % 8 != i / 8 % 8) continue;
+      cipher[i / 8] ^= static_cast<uint8_t>(1 << i % 8);
+      EXPECT_EQ(outcome([&] { open_stream(parameters, cipher); }), "kSealAuth") << name << " bit " << i;
+      cipher[i / 8] ^= static_cast<uint8_t>(1 << i % 8);
+    }
+    ++pairs;
+  }
+  EXPECT_EQ(pairs, 17);
+}
+
+TEST(SealFloe, seals_what_it_opens_at_every_length) {
+  const Secret key = secret(7);
+  for (const int bits : {0, 1, 20}) {
+    const FloeParameters parameters{.segment = 40, .cleared_bits = bits};
+    for (size_t n = 0; n < 50; ++n) {
+      const Floe sealing(parameters, key, ascii("This is AAD"), block<32>(secret(50)));
+      const Floe opening(parameters, key, ascii("This is AAD"), View(sealing.header()));
+      FloeCipher sealer(sealing), opener(opening);
+      const uint64_t count = n ? (n + 7) / 8 : 1;
+      for (uint64_t i = 0; i < count; ++i) {
+        const bool last = i + 1 == count;
+        Bytes plain(last ? n - i * 8 : 8), segment(plain.size() + 32), back(plain.size());
+        for (uint8_t& b : plain) b = static_cast<uint8_t>(i * 8 + n);
+        sealer.seal(i, last, block<12>(View(secret(static_cast<uint8_t>(i))).first(12)), plain, segment.data());
+        opener.open(i, last, segment, back.data());
+        EXPECT_EQ(back, plain);
+        EXPECT_EQ(outcome([&] { opener.open(i, !last, segment, back.data()); }), "kSealAuth");
+        EXPECT_EQ(outcome([&] { opener.open(i + 1, last, segment, back.data()); }), "kSealAuth");
+      }
+    }
+  }
+}
+
+// Walks the tests of a Wycheproof file; returns how many there were.
+template <class Check>
+int wycheproof(const char* file, Check&& check) {
+  const nlohmann::json content = parse_file(shared() / "vectors/wycheproof" / file);
+  int count = 0;
+  for (const auto& group : content.at("testGroups")) {
+    for (const auto& test : group.at("tests")) check(group, test), ++count;
+  }
+  return count;
+}
+
+Bytes bytes_of(const nlohmann::json& test, const char* field) { return unhex(test.at(field).get<std::string>()); }
+bool is_valid(const nlohmann::json& test) { return test.at("result") == "valid"; }
+
+// AES-GCM with other sizes than the format's: OpenSSL, called directly.
+bool openssl_gcm_opens(const Bytes& key, const Bytes& nonce, const Bytes& aad, const Bytes& cipher, const Bytes& tag, Bytes& plain) {
+  const EVP_CIPHER* method = key.size() == 16 ? EVP_aes_128_gcm() : key.size() == 24 ? EVP_aes_192_gcm() : EVP_aes_256_gcm();
+  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+  int n = 0;
+  plain.resize(cipher.size() + 16);
+  bool good = !nonce.empty() && EVP_DecryptInit_ex(context, method, nullptr, nullptr, nullptr) == 1 &&
+              EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, static_cast<int>(nonce.size()), nullptr) == 1 &&
+              EVP_DecryptInit_ex(context, nullptr, nullptr, key.data(), nonce.data()) == 1 &&
+              (aad.empty() || EVP_DecryptUpdate(context, nullptr, &n, aad.data(), static_cast<int>(aad.size())) == 1) &&
+              (cipher.empty() || EVP_DecryptUpdate(context, plain.data(), &n, cipher.data(), static_cast<int>(cipher.size())) == 1) &&
+              EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag.size()), const_cast<uint8_t*>(tag.data())) == 1 &&
+              EVP_DecryptFinal_ex(context, plain.data() + cipher.size(), &n) == 1;
+  EVP_CIPHER_CTX_free(context);
+  plain.resize(cipher.size());
+  return good;
+}
+
+TEST(SealWycheproof, aes_gcm) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  int ours = 0, too_long = 0;
+  const int count = wycheproof("aes_gcm_test.json", [&](const auto&, const auto& test) {
+    const Bytes key = bytes_of(test, "key"), nonce = bytes_of(test, "iv"), aad = bytes_of(test, "aad"), message = bytes_of(test, "msg"),
+                cipher = bytes_of(test, "ct"), tag = bytes_of(test, "tag");
+    Bytes plain;
+    bool opened;
+    if (nonce.size() > 128) {  // more than OpenSSL 3.0 takes; the format's nonces have 12 bytes
+      ++too_long;
+      return;
+    }
+    if (key.size() == 32 && nonce.size() == 12 && tag.size() == 16) {
+      ++ours;
+      Gcm gcm;
+      gcm.set_key(key);
+      plain.resize(cipher.size());
+      opened = gcm.open(nonce, aad, cipher, tag, plain.data());
+      if (is_valid(test)) {
+        Bytes sealed(message.size()), made(16);
+        gcm.seal(nonce, aad, message, sealed.data(), made.data());
+        EXPECT_EQ(sealed, cipher) << test.at("tcId");
+        EXPECT_EQ(made, tag) << test.at("tcId");
+      }
+    } else {
+      opened = openssl_gcm_opens(key, nonce, aad, cipher, tag, plain);
+    }
+    EXPECT_EQ(opened, is_valid(test)) << test.at("tcId");
+    EXPECT_TRUE(!opened || plain == message) << test.at("tcId");
+  });
+  EXPECT_EQ(count, 316);
+  EXPECT_EQ(ours, 66);
+  EXPECT_EQ(too_long, 3);
+}
+
+void check_hkdf(const char* file, Hash hash, int expected) {
+  const int count = wycheproof(file, [&](const auto&, const auto& test) {
+    const Bytes ikm = bytes_of(test, "ikm"), salt = bytes_of(test, "salt"), info = bytes_of(test, "info"), okm = bytes_of(test, "okm");
+    Bytes prk(hash_size(hash)), out(test.at("size").template get<size_t>());
+    hkdf_extract(hash, salt, ikm, prk);
+    const std::string result = outcome([&] { hkdf_expand(hash, prk, {info}, out); });
+    EXPECT_EQ(result == "ok", is_valid(test)) << test.at("tcId");
+    EXPECT_TRUE(!is_valid(test) || out == okm) << test.at("tcId");
+  });
+  EXPECT_EQ(count, expected);
+}
+
+TEST(SealWycheproof, hkdf_sha256) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  check_hkdf("hkdf_sha256_test.json", Hash::sha256, 86);
+}
+
+TEST(SealWycheproof, hkdf_sha384) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  check_hkdf("hkdf_sha384_test.json", Hash::sha384, 83);
+}
+
+TEST(SealWycheproof, hmac_sha256) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  const int count = wycheproof("hmac_sha256_test.json", [&](const auto& group, const auto& test) {
+    Bytes mac(32);
+    hmac(Hash::sha256, bytes_of(test, "key"), {bytes_of(test, "msg")}, mac);
+    mac.resize(group.at("tagSize").template get<size_t>() / 8);
+    EXPECT_EQ(equal_constant_time(mac, bytes_of(test, "tag")), is_valid(test)) << test.at("tcId");
+  });
+  EXPECT_EQ(count, 174);
+}
+
+TEST(SealWycheproof, ed25519) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  const int count = wycheproof("ed25519_test.json", [&](const auto& group, const auto& test) {
+    const Bytes key = unhex(group.at("publicKey").at("pk").template get<std::string>());
+    EXPECT_EQ(ed25519_verify(key, bytes_of(test, "msg"), bytes_of(test, "sig")), is_valid(test)) << test.at("tcId");
+  });
+  EXPECT_EQ(count, 151);
+}
+
+TEST(SealWycheproof, x25519) {
+  NEED_SHARED(shared() / "vectors/wycheproof");
+  int zero = 0;
+  const int count = wycheproof("x25519_test.json", [&](const auto&, const auto& test) {
+    const Bytes expected = bytes_of(test, "shared");
+    const Secret found = x25519(bytes_of(test, "private"), bytes_of(test, "public"));
+    if (all_zero(expected)) {
+      ++zero;
+      EXPECT_TRUE(found.empty()) << test.at("tcId");
+    } else {
+      EXPECT_TRUE(equal(found, expected)) << test.at("tcId");
+    }
+  });
+  EXPECT_EQ(count, 518);
+  EXPECT_EQ(zero, 31);
+}
+
+TEST(SealCctv, ed25519_edge_points) {
+  const fs::path file = shared() / "vectors/cctv/ed25519/ed25519vectors.json";
+  NEED_SHARED(file);
+  int accepted = 0, refused = 0;
+  const nlohmann::json content = parse_file(file);
+  for (const auto& test : content) {
+    bool expected = true;
+    if (test.at("flags").is_array()) {
+      for (const auto& flag : test.at("flags")) expected &= flag != "non_canonical_R" && flag != "low_order_residue";
+    }
+    const std::string message = test.at("msg");
+    const bool found = ed25519_verify(bytes_of(test, "key"), ascii(message), bytes_of(test, "sig"));
+    EXPECT_EQ(found, expected) << test.at("number");
+    ++(found ? accepted : refused);
+  }
+  EXPECT_EQ(accepted, 208);
+  EXPECT_EQ(refused, 706);
+}
+
+TEST(SealCctv, age_identities) {
+  const fs::path folder = shared() / "vectors/cctv/age";
+  NEED_SHARED(folder);
+  int parsed = 0, other_kinds = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const Bytes content = slurp(entry.path());
+    std::string_view rest = text(content);
+    while (!rest.empty()) {
+      const std::string_view line = rest.substr(0, rest.find('\n'));
+      if (line.empty()) break;  // the age file follows
+      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+      constexpr std::string_view kField = "identity: ";
+      if (!line.starts_with(kField)) continue;
+      const std::string_view identity = line.substr(kField.size());
+      const std::string said = message([&] { parse_identity(identity); });
+      if (identity.find("-PQ-") == std::string_view::npos) {
+        EXPECT_EQ(said, "") << entry.path();
+        ++parsed;
+      } else {
+        EXPECT_NE(said.find("post-quantum"), std::string::npos) << entry.path() << said;
+        ++other_kinds;
+      }
+    }
+  }
+  EXPECT_EQ(parsed, 98);
+  EXPECT_EQ(other_kinds, 19);
+}
+
+}  // namespace
+}  // namespace tenon::seal
