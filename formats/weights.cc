@@ -62,11 +62,20 @@ std::shared_ptr<const WeightSource> map_file(const std::string& path) {
     close(fd);
     throw Error(Code::io, printable(path) + " is not a regular file");
   }
-  void* data = nullptr;
-  if (s.st_size) data = mmap(nullptr, static_cast<size_t>(s.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
-  close(fd);
-  if (data == MAP_FAILED) throw failed("cannot map");
-  return std::make_shared<MappedFile>(data, s.st_size);
+  try {
+    auto mapped = map_descriptor(fd, s.st_size);
+    close(fd);
+    return mapped;
+  } catch (Error& e) {
+    close(fd);
+    throw e.within(printable(path));
+  }
+}
+
+std::shared_ptr<const WeightSource> map_descriptor(int fd, int64_t bytes) {
+  void* data = bytes ? mmap(nullptr, static_cast<size_t>(bytes), PROT_READ, MAP_PRIVATE, fd, 0) : nullptr;
+  if (data == MAP_FAILED) throw Error(Code::io, std::string("cannot map the file: ") + std::strerror(errno));
+  return std::make_shared<MappedFile>(data, bytes);
 }
 
 }  // namespace tenon

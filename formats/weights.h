@@ -23,5 +23,7 @@ std::shared_ptr<const WeightSource> make_memory_source(const void* data, int64_t
 std::shared_ptr<const WeightSource> make_view_source(const void* data, int64_t bytes);
 // A mapped file. Throws Error(io) when it cannot be opened or is no regular file.
 std::shared_ptr<const WeightSource> map_file(const std::string& path);
+// `bytes` of an open regular file, whose descriptor may be closed afterwards.
+std::shared_ptr<const WeightSource> map_descriptor(int fd, int64_t bytes);
 
 }  // namespace tenon

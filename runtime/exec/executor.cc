@@ -45,6 +45,17 @@ void Executor::raise_fault(int step) {
       .within(place_of(frame_.plan(), step));
 }
 
+void Executor::run(StepObserver& observer) {
+  observer_ = &observer;
+  try {
+    run();
+  } catch (...) {
+    observer_ = nullptr;
+    throw;
+  }
+  observer_ = nullptr;
+}
+
 void Executor::run() {
   frame_.bind();
   const Pool::Lease lease(Pool::instance(), frame_.plan().options.workers);
@@ -64,11 +75,15 @@ void Executor::run_steps(const Context& shared) {
   Step* steps = frame_.steps().data();
   const int n = static_cast<int>(frame_.steps().size());
   for (int i = 0; i < n; ++i) {
-    const auto start = watch_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    std::chrono::steady_clock::time_point start;
+    if (observer_) {
+      observer_->before(frame_.plan(), i, steps[i]);
+      start = std::chrono::steady_clock::now();
+    }
     if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
     else run_slowly(i, context);
     if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
-    if (watch_) watch_(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+    if (observer_) observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
 }
 
@@ -151,6 +166,7 @@ void Executor::run_branch(int step, const Context& context) {
     if ((e.is_symbol(row) || e.is_data(row)) && frame_.is_set(row)) inner.set_value(row, frame_.values()[static_cast<size_t>(row)]);
   for (int i = 1; i < p.sources; ++i) inner.set_input(i - 1, tensor_of(frame_.operand(p.first_operand + i)));
   inner.bind();
+  branch.observer_ = observer_;
   branch.run_steps(context);
   for (int k = 0; k < p.destinations; ++k) {
     const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];

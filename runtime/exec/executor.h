@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -11,6 +10,14 @@
 
 namespace tenon {
 
+// Looks on while steps run.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void before(const Plan&, int /*step*/, const Step&) {}
+  virtual void after(const Plan&, int step, const Step&, double nanoseconds) = 0;
+};
+
 class Executor {
  public:
   Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit);
@@ -18,9 +25,8 @@ class Executor {
   Frame& frame() { return frame_; }
   // Binds and runs. Throws Error; the executor stays usable.
   void run();
-  // The same, calling `after` behind every step with its index and the time it took.
-  using Watch = std::function<void(const Plan&, int step, const Step&, double nanoseconds)>;
-  void watch(Watch w) { watch_ = std::move(w); }
+  // The same, observed: also inside the branches of control flow.
+  void run(StepObserver& observer);
 
  private:
   void run_steps(const Context& context);
@@ -40,7 +46,7 @@ class Executor {
   std::vector<std::vector<std::unique_ptr<Executor>>> branches_;
   std::atomic<const char*> fault_{nullptr};
   int64_t fault_value_ = 0, fault_bound_ = 0;
-  Watch watch_;
+  StepObserver* observer_ = nullptr;
 };
 
 // Where an error in a step says it happened.

@@ -1,0 +1,30 @@
+// The one list of model formats. A file is recognised by its content.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/limits.h"
+#include "base/tensor.h"
+#include "formats/weights.h"
+#include "ir/graph.h"
+
+namespace tenon {
+
+struct ReadOptions {
+  LoadLimits limits;
+  bool follow_symlinks = false;                // of external data files
+  std::map<std::string, int64_t> dims;         // symbolic sizes that are always the same
+  std::map<std::string, Tensor> fixed_inputs;  // inputs that become constants
+};
+
+struct ReadModel {
+  Graph graph;
+  std::string format;  // as people read it: "ONNX, opset 8, made by CNTK 2.5.1"
+};
+
+// `folder` is where external data may lie; empty where the model is no file.
+ReadModel read_model(std::shared_ptr<const WeightSource> bytes, const std::string& folder, const ReadOptions& options);
+
+}  // namespace tenon

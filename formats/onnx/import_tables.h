@@ -1,0 +1,14 @@
+// The tables of import rows, one a group.
+#pragma once
+
+#include "formats/onnx/import.h"
+
+namespace tenon::onnx {
+
+extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows;
+
+inline std::vector<ImportTable> import_tables() {
+  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows};
+}
+
+}  // namespace tenon::onnx

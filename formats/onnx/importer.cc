@@ -1,0 +1,410 @@
+#include "formats/onnx/importer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "formats/onnx/external.h"
+#include "formats/onnx/import_tables.h"
+#include "ops/control.h"
+
+namespace tenon::onnx {
+namespace {
+
+constexpr int64_t kNewestOpset = 27;
+
+std::string_view domain_of(std::string_view d) { return d == "ai.onnx" ? std::string_view() : d; }
+
+std::string place(const NodeView& n, int64_t opset) {
+  std::string out = "node ";
+  if (!n.name.empty()) out += "\"" + printable(n.name) + "\" ";
+  else if (!n.outputs.empty()) out += "that gives \"" + printable(n.outputs[0]) + "\" ";
+  out += "(" + printable(n.op);
+  if (!domain_of(n.domain).empty()) out += " of " + printable(n.domain);
+  return out + ", opset " + std::to_string(opset) + ")";
+}
+
+// The rows of all tables by operator, newest first.
+const ImportRow* row_of(std::string_view domain, std::string_view op, int64_t opset) {
+  using Key = std::pair<std::string_view, std::string_view>;
+  static const std::map<Key, std::vector<const ImportRow*>> index = [] {
+    std::map<Key, std::vector<const ImportRow*>> m;
+    for (ImportTable table : import_tables())
+      for (const ImportRow& row : table) m[{row.domain, row.op}].push_back(&row);
+    for (auto& [key, rows] : m) std::sort(rows.begin(), rows.end(), [](auto* a, auto* b) { return a->since > b->since; });
+    return m;
+  }();
+  const auto found = index.find({domain, op});
+  if (found == index.end()) return nullptr;
+  for (const ImportRow* row : found->second)
+    if (row->since <= opset) return row;
+  return found->second.back();
+}
+
+}  // namespace
+
+Importer::Importer(std::shared_ptr<const WeightSource> bytes, std::string folder, const ReadOptions& options)
+    : bytes_(std::move(bytes)), folder_(std::move(folder)), options_(options) {
+  if (bytes_->bytes() > options.limits.bytes) throw Error(Code::limit, "the file has more than " + std::to_string(options.limits.bytes) + " bytes (limit bytes)");
+  const auto* data = static_cast<const char*>(bytes_->view(0, bytes_->bytes()));
+  model_ = parse_model({data, static_cast<size_t>(bytes_->bytes())}, options.limits);
+}
+
+int64_t Importer::opset(std::string_view domain) const {
+  const auto found = opsets_.find(domain_of(domain));
+  if (found != opsets_.end()) return found->second;
+  return 1;
+}
+
+ReadModel Importer::read() {
+  for (const OpsetView& o : model_.opsets) {
+    const auto [at, fresh] = opsets_.emplace(domain_of(o.domain), o.version);
+    if (!fresh && at->second != o.version) throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " + std::to_string(o.version));
+    if (domain_of(o.domain).empty() && (o.version < 1 || o.version > kNewestOpset))
+      throw Error(o.version < 1 ? Code::bad_model : Code::not_supported,
+                  "opset " + std::to_string(o.version) + " of ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
+  }
+  if (!model_.opsets.empty() && !opsets_.count("") && model_.ir_version >= 3) opsets_[""] = 1;
+  for (const FunctionView& f : model_.functions)
+    if (!functions_.emplace(std::make_pair(domain_of(f.domain), f.name), &f).second)
+      throw Error(Code::bad_model, "the function " + printable(f.name) + " is defined twice");
+  if (model_.graph.nodes.empty() && model_.graph.outputs.empty()) throw Error(Code::bad_model, "this is no ONNX model: it has no graph");
+  ReadModel out;
+  Graph& g = out.graph;
+  g.name = printable(model_.graph.name);
+  *g.extents = Extents(options_.limits);
+  Scope scope(g, nullptr);
+  initializers(scope, model_.graph);
+  inputs(scope, model_.graph);
+  nodes(scope, model_.graph.nodes, nullptr);
+  for (const ValueInfoView& v : model_.graph.outputs) {
+    ValueId id = find(scope, v.name);
+    // The name that callers use is the output's.
+    if (g.values[id].name != v.name) g.values[id].name = v.name;
+    g.outputs.push_back(id);
+  }
+  if (g.outputs.empty()) throw Error(Code::bad_model, "the model has no outputs");
+  out.format = "ONNX, opset " + std::to_string(opset(""));
+  if (!model_.producer.empty()) out.format += ", made by " + printable(model_.producer) + (model_.producer_version.empty() ? "" : " " + printable(model_.producer_version));
+  return out;
+}
+
+Type Importer::type(const ValueInfoView& v, Graph& g) {
+  const TypeView* t = &v.type;
+  Type out;
+  if (t->kind == TypeView::optional) out.container = Container::optional, t = &t->inner[0];
+  if (t->kind == TypeView::sequence) {
+    out.container = out.container == Container::optional ? Container::optional_sequence : Container::sequence;
+    t = &t->inner[0];
+  }
+  if (t->kind != TypeView::tensor)
+    throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" is no tensor, sequence or optional of tensors");
+  out.dtype = dtype_of(t->element);
+  if (out.container != Container::tensor) return out;
+  if (!t->has_shape) throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank must be known when the model is loaded");
+  for (size_t i = 0; i < t->shape.size(); ++i) {
+    const TypeView::Dimension& d = t->shape[i];
+    if (d.value && *d.value >= 0) {
+      if (*d.value > options_.limits.elements) throw Error(Code::limit, "input \"" + printable(v.name) + "\" has an axis of " + std::to_string(*d.value) + " elements (limit elements)");
+      out.shape.push(*d.value);
+      continue;
+    }
+    const std::string symbol = d.symbol.empty() ? printable(v.name) + "." + std::to_string(i) : printable(d.symbol);
+    const auto fixed = options_.dims.find(symbol);
+    if (fixed != options_.dims.end()) out.shape.push(fixed->second);
+    else out.shape.push(g.extents->symbol(symbol));
+  }
+  return out;
+}
+
+void Importer::inputs(Scope& s, const GraphView& g) {
+  for (const ValueInfoView& v : g.inputs) {
+    // Until IR version 4 weights are listed as inputs too.
+    if (s.names.count(v.name)) continue;
+    const std::string name(v.name);
+    if (const auto fixed = options_.fixed_inputs.find(name); fixed != options_.fixed_inputs.end()) {
+      Type t;
+      t.dtype = fixed->second.dtype;
+      for (int64_t d : fixed->second.shape) t.shape.push(d);
+      define(s, v.name, s.graph.add_constant(name, t, fixed->second.data));
+      continue;
+    }
+    define(s, v.name, s.graph.add_input(name, type(v, s.graph)));
+  }
+  for (const auto& [name, tensor] : options_.fixed_inputs)
+    if (!s.outside && !s.names.count(name)) throw Error(Code::bad_usage, "the model has no input \"" + printable(name) + "\" to be fixed");
+}
+
+ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
+  return within([&] { return "tensor \"" + printable(name) + "\""; },
+                [&]() -> ValueId {
+                  Type type;
+                  type.dtype = dtype_of(t.data_type);
+                  for (int64_t d : t.dims) {
+                    if (!Dim(d).known()) throw Error(Code::bad_model, "a size of " + std::to_string(d));
+                    type.shape.push(d);
+                  }
+                  const int64_t n = element_count(t, options_.limits);
+                  if (type.dtype == DType::string) {
+                    auto strings = std::make_shared<std::vector<std::string>>();
+                    for (std::string_view v : string_elements(t, options_.limits)) strings->emplace_back(v);
+                    return g.add_constant(std::move(name), type, Constant{nullptr, 0, 0, std::move(strings)});
+                  }
+                  const int64_t bytes = storage_bytes(type.dtype, n);
+                  if (t.external) {
+                    const ExternalData where = external_data(t, bytes);
+                    auto& file = files_[where.location];
+                    if (!file) file = open_external(folder_, where.location, {.follow_symlinks = options_.follow_symlinks});
+                    check_external(where, *file, bytes);
+                    return g.add_constant(std::move(name), type, Constant{file, where.offset, bytes, nullptr});
+                  }
+                  if (t.has_raw && !t.has_typed) {
+                    if (static_cast<int64_t>(t.raw.size()) != bytes)
+                      throw Error(Code::bad_model, std::to_string(t.raw.size()) + " bytes, its shape asks for " + std::to_string(bytes));
+                    const auto* base = static_cast<const char*>(bytes_->view(0, bytes_->bytes()));
+                    // Elements are used in place where they lie on their own boundary.
+                    const int64_t offset = t.raw.data() - base;
+                    const bool aligned = reinterpret_cast<uintptr_t>(t.raw.data()) % static_cast<uintptr_t>(std::max(1, bits(type.dtype) / 8)) == 0;
+                    if (aligned || bytes > (1 << 16)) return g.add_constant(std::move(name), type, Constant{bytes_, offset, bytes, nullptr});
+                    return g.add_constant(std::move(name), type, t.raw.data());
+                  }
+                  const std::vector<char> data = elements(t, options_.limits);
+                  return g.add_constant(std::move(name), type, data.data());
+                });
+}
+
+void Importer::initializers(Scope& s, const GraphView& g) {
+  for (const TensorView& t : g.initializers) define(s, t.name, constant(s.graph, t, std::string(t.name)));
+  for (const SparseTensorView& t : g.sparse_initializers) define(s, t.values.name, sparse_constant(s.graph, t, std::string(t.values.name)));
+}
+
+ValueId Importer::sparse_constant(Graph& g, const SparseTensorView& t, std::string name) {
+  const DType type = dtype_of(t.values.data_type);
+  if (dtype_of(t.indices.data_type) != DType::s64) throw Error(Code::bad_model, "the indices of a sparse tensor are int64");
+  const int64_t stored = element_count(t.values, options_.limits);
+  const int64_t rank = static_cast<int64_t>(t.dims.size());
+  if (t.values.dims.size() != 1) throw Error(Code::bad_model, "the values of a sparse tensor have one axis");
+  const std::vector<int64_t>& shape = t.indices.dims;
+  const bool flat = shape.size() == 1 && shape[0] == stored, tuples = shape.size() == 2 && shape[0] == stored && shape[1] == rank;
+  if (!flat && !tuples) throw Error(Code::bad_model, "the indices of a sparse tensor have the shape [values] or [values, rank]");
+  TensorView dense;
+  dense.dims = t.dims;
+  const int64_t n = element_count(dense, options_.limits), bytes = storage_bytes(type, n);
+  if (bytes > options_.limits.fold_bytes_node) throw Error(Code::limit, "a sparse tensor of " + std::to_string(bytes) + " bytes when dense (limit fold_bytes_node)");
+  const std::vector<char> values = elements(t.values, options_.limits), index_bytes = elements(t.indices, options_.limits);
+  std::vector<char> data(static_cast<size_t>(bytes));
+  int64_t before = -1;
+  for (int64_t i = 0; i < stored; ++i) {
+    int64_t at = 0;
+    if (flat) {
+      at = load_cell(DType::s64, index_bytes.data(), i).integer;
+    } else {
+      for (int64_t k = 0; k < rank; ++k) {
+        const int64_t index = load_cell(DType::s64, index_bytes.data(), i * rank + k).integer;
+        if (index < 0 || index >= t.dims[static_cast<size_t>(k)]) throw Error(Code::bad_model, "index " + std::to_string(index) + " of a sparse tensor is out of range");
+        at = at * t.dims[static_cast<size_t>(k)] + index;
+      }
+    }
+    if (at < 0 || at >= n) throw Error(Code::bad_model, "index " + std::to_string(at) + " of a sparse tensor is out of range");
+    if (at <= before) throw Error(Code::bad_model, "the indices of a sparse tensor are not in increasing order");
+    before = at;
+    store_cell(type, data.data(), at, load_cell(type, values.data(), i));
+  }
+  Type whole;
+  whole.dtype = type;
+  for (int64_t d : t.dims) whole.shape.push(d);
+  return g.add_constant(std::move(name), whole, data.data());
+}
+
+void Importer::define(Scope& s, std::string_view name, ValueId v) {
+  if (name.empty()) return;
+  if (!s.names.emplace(name, v).second) throw Error(Code::bad_model, "the name \"" + printable(name) + "\" is given to two values");
+  if (v != kNone && s.graph.values[v].name.empty()) s.graph.values[v].name = name;
+}
+
+ValueId Importer::lookup(Scope& s, std::string_view name) {
+  if (const auto found = s.names.find(name); found != s.names.end()) return found->second;
+  if (!s.outside) return kNone;
+  const ValueId outer = lookup(*s.outside, name);
+  if (outer == kNone || s.same_graph) return outer;
+  if (const auto found = s.captured.find(outer); found != s.captured.end()) return found->second;
+  const Value& v = s.outside->graph.values[outer];
+  ValueId own;
+  if (v.constant) {
+    own = s.graph.add_constant(v.name, v.type, *v.constant);
+  } else {
+    own = s.graph.add_input(v.name, v.type);
+    s.graph.values[own].content = s.outside->graph.values[outer].content;
+    s.captures.push_back(outer);
+  }
+  s.captured[outer] = own;
+  return own;
+}
+
+ValueId Importer::find(Scope& s, std::string_view name) {
+  const ValueId v = lookup(s, name);
+  if (v == kNone) throw Error(Code::bad_model, "\"" + printable(name) + "\" is used before anything gives it a value");
+  return v;
+}
+
+void Importer::check_limits() {
+  if (++nodes_ > options_.limits.nodes) throw Error(Code::limit, "more than " + std::to_string(options_.limits.nodes) + " nodes (limit nodes)");
+  if ((nodes_ & 63) == 0 && std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.limits.seconds)
+    throw Error(Code::limit, "loading takes longer than " + std::to_string(options_.limits.seconds) + " s (limit seconds)");
+}
+
+void Importer::nodes(Scope& s, std::span<const NodeView> list, const Bindings* bindings) {
+  for (const NodeView& n : list) {
+    check_limits();
+    within([&] { return place(n, opset(n.domain)); }, [&] { node(s, n, bindings); });
+  }
+}
+
+void Importer::node(Scope& s, const NodeView& original, const Bindings* bindings) {
+  // Attributes of a function body that refer to those of the call are replaced; one the call leaves out is left out.
+  NodeView copy;
+  const NodeView* n = &original;
+  if (bindings && std::any_of(original.attributes.begin(), original.attributes.end(), [](const AttributeView& a) { return !a.reference.empty(); })) {
+    copy = original;
+    copy.attributes.clear();
+    for (const AttributeView& a : original.attributes) {
+      if (a.reference.empty()) {
+        copy.attributes.push_back(a);
+      } else if (const auto bound = bindings->find(a.reference); bound != bindings->end()) {
+        copy.attributes.push_back(*bound->second);
+        copy.attributes.back().name = a.name;
+      }
+    }
+    n = &copy;
+  }
+  std::vector<ValueId> in;
+  for (std::string_view name : n->inputs) in.push_back(name.empty() ? kNone : find(s, name));
+  while (!in.empty() && in.back() == kNone) in.pop_back();
+  if (call(s, *n, in)) return;
+  if (domain_of(n->domain).empty() && n->op == "If") return import_if(s, *n, in);
+  const int64_t version = opset(n->domain);
+  const ImportRow* row = row_of(domain_of(n->domain), n->op, version);
+  if (!row) {
+    std::string text = "operator " + printable(n->op);
+    if (!domain_of(n->domain).empty()) text += " of domain " + printable(n->domain);
+    throw Error(Code::not_supported, text + " is not supported");
+  }
+  Scope* const outer = current_;
+  current_ = &s;
+  const size_t first = s.graph.nodes.size();
+  Import i(*this, s.graph, *n, static_cast<int>(version), std::move(in));
+  const Values values = row->run(i);
+  current_ = outer;
+  for (size_t a = 0; a < n->attributes.size(); ++a)
+    if (!i.taken_[a]) throw Error(Code::not_supported, "attribute " + printable(n->attributes[a].name) + " of " + printable(n->op) + " is not supported");
+  const std::string name = place(*n, version);
+  for (size_t k = first; k < s.graph.nodes.size(); ++k)
+    if (s.graph.nodes[k].name.empty()) s.graph.nodes[k].name = name;
+  for (size_t k = 0; k < n->outputs.size(); ++k) {
+    if (n->outputs[k].empty()) continue;
+    if (k >= values.size() || values[k] == kNone) throw Error(Code::not_supported, "output " + std::to_string(k) + " of " + printable(n->op) + " is not supported");
+    define(s, n->outputs[k], values[k]);
+  }
+}
+
+bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {
+  const auto found = functions_.find({domain_of(n.domain), n.op});
+  if (found == functions_.end()) return false;
+  const FunctionView& f = *found->second;
+  if (++calls_ > options_.limits.calls) throw Error(Code::limit, "functions that call each other more than " + std::to_string(options_.limits.calls) + " deep (limit calls)");
+  if (in.size() > f.inputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " takes " + std::to_string(f.inputs.size()) + " inputs, given " + std::to_string(in.size()));
+  Scope inner(s.graph, nullptr);
+  for (size_t i = 0; i < f.inputs.size(); ++i)
+    if (i < in.size() && in[i] != kNone) inner.names.emplace(f.inputs[i], in[i]);
+  Bindings bindings;
+  for (const AttributeView& a : f.defaults) bindings[a.name] = &a;
+  for (const AttributeView& a : n.attributes) bindings[a.name] = &a;
+  const auto versions = opsets_;
+  for (const OpsetView& o : f.opsets) opsets_[domain_of(o.domain)] = o.version;
+  nodes(inner, f.nodes, &bindings);
+  opsets_ = versions;
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    if (n.outputs[i].empty()) continue;
+    if (i >= f.outputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " has " + std::to_string(f.outputs.size()) + " outputs");
+    define(s, n.outputs[i], find(inner, f.outputs[i]));
+  }
+  --calls_;
+  return true;
+}
+
+void Importer::inline_branch(Scope& s, const NodeView& n, const GraphView& branch) {
+  Scope inner(s.graph, &s);
+  inner.same_graph = true;
+  initializers(inner, branch);
+  nodes(inner, branch.nodes, nullptr);
+  if (branch.outputs.size() != n.outputs.size()) throw Error(Code::bad_model, "a branch of If has " + std::to_string(branch.outputs.size()) + " outputs, the node " + std::to_string(n.outputs.size()));
+  for (size_t i = 0; i < n.outputs.size(); ++i) define(s, n.outputs[i], find(inner, branch.outputs[i].name));
+}
+
+std::shared_ptr<Graph> Importer::subgraph(Scope& scope, const GraphView& body, const std::vector<Type>& formals, std::vector<ValueId>& captures) {
+  if (++depth_ > options_.limits.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
+  auto g = std::make_shared<Graph>(scope.graph, printable(body.name));
+  Scope inner(*g, &scope);
+  initializers(inner, body);
+  size_t next = 0;
+  for (const ValueInfoView& v : body.inputs) {
+    if (inner.names.count(v.name)) continue;
+    if (next >= formals.size()) throw Error(Code::bad_model, "the subgraph " + printable(body.name) + " has more inputs than its node gives");
+    define(inner, v.name, g->add_input(std::string(v.name), formals[next++]));
+  }
+  if (next != formals.size()) throw Error(Code::bad_model, "the subgraph " + printable(body.name) + " has fewer inputs than its node gives");
+  nodes(inner, body.nodes, nullptr);
+  for (const ValueInfoView& v : body.outputs) g->outputs.push_back(find(inner, v.name));
+  captures = inner.captures;
+  --depth_;
+  return g;
+}
+
+void Importer::share_captures(Graph& a, const std::vector<ValueId>& ca, Graph& b, const std::vector<ValueId>& cb, std::vector<ValueId>& all) {
+  all = ca;
+  for (ValueId v : cb)
+    if (std::find(ca.begin(), ca.end(), v) == ca.end()) all.push_back(v);
+  const auto arrange = [&](Graph& g, const std::vector<ValueId>& own, const Graph& other, const std::vector<ValueId>& others) {
+    std::vector<ValueId> inputs;
+    for (ValueId v : all) {
+      const auto at = std::find(own.begin(), own.end(), v);
+      if (at != own.end()) {
+        inputs.push_back(g.inputs[static_cast<size_t>(at - own.begin())]);
+        continue;
+      }
+      const Value& theirs = other.values[other.inputs[static_cast<size_t>(std::find(others.begin(), others.end(), v) - others.begin())]];
+      Value unused;
+      unused.name = theirs.name;
+      unused.type = theirs.type;
+      inputs.push_back(g.add_value(std::move(unused)));
+    }
+    return inputs;
+  };
+  std::vector<ValueId> for_a = arrange(a, ca, b, cb), for_b = arrange(b, cb, a, ca);
+  a.inputs = std::move(for_a);
+  b.inputs = std::move(for_b);
+}
+
+void Importer::import_if(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {
+  const AttributeView *yes = n.find("then_branch"), *no = n.find("else_branch");
+  if (!yes || !no || yes->graphs.size() != 1 || no->graphs.size() != 1) throw Error(Code::bad_model, "If has a then_branch and an else_branch");
+  if (in.size() != 1 || in[0] == kNone) throw Error(Code::bad_model, "If has one input, the condition");
+  if (const std::vector<Dim>* c = s.graph.content(in[0]); c && c->size() == 1 && (*c)[0].known())
+    return inline_branch(s, n, (*c)[0].number() ? yes->graphs[0] : no->graphs[0]);
+  std::vector<ValueId> captures_yes, captures_no, all;
+  auto then_graph = subgraph(s, yes->graphs[0], {}, captures_yes), else_graph = subgraph(s, no->graphs[0], {}, captures_no);
+  share_captures(*then_graph, captures_yes, *else_graph, captures_no, all);
+  std::vector<ValueId> inputs{in[0]};
+  inputs.insert(inputs.end(), all.begin(), all.end());
+  const std::vector<ValueId> out = tenon::emit(s.graph, ops::if_, None{}, inputs, static_cast<int>(then_graph->outputs.size()), place(n, opset("")), {then_graph, else_graph});
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    if (i >= out.size()) throw Error(Code::bad_model, "the branches of If have " + std::to_string(out.size()) + " outputs, the node more");
+    define(s, n.outputs[i], out[i]);
+  }
+}
+
+ReadModel read(std::shared_ptr<const WeightSource> bytes, const std::string& folder, const ReadOptions& options) {
+  return Importer(std::move(bytes), folder, options).read();
+}
+
+}  // namespace tenon::onnx

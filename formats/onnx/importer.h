@@ -1,0 +1,75 @@
+// Builds a Graph from an ONNX model: names to values, subgraphs with their captures, model-local functions inlined.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "formats/onnx/import.h"
+#include "formats/onnx/model.h"
+#include "formats/onnx/reader.h"
+
+namespace tenon::onnx {
+
+// The names of one graph. A name that is not here is looked for outside; what is found there is captured: it becomes an input of
+// this graph (or, if constant, a constant of it).
+struct Scope {
+  Scope(Graph& graph, Scope* outside) : graph(graph), outside(outside) {}
+
+  Graph& graph;
+  Scope* outside;
+  bool same_graph = false;  // an inlined branch: names are its own, values are those of the graph outside
+  std::unordered_map<std::string_view, ValueId> names;
+  std::map<ValueId, ValueId> captured;  // outside's value -> ours
+  std::vector<ValueId> captures;        // outside's values that became inputs, in that order
+};
+
+class Importer {
+ public:
+  Importer(std::shared_ptr<const WeightSource> bytes, std::string folder, const ReadOptions& options);
+
+  ReadModel read();
+
+  // For Import.
+  ValueId constant(Graph& g, const TensorView& t, std::string name);
+  ValueId sparse_constant(Graph& g, const SparseTensorView& t, std::string name);
+  // A body: its formal inputs have the given types, then come the captured values of `scope`, which are added to `captures`.
+  std::shared_ptr<Graph> subgraph(Scope& scope, const GraphView& body, const std::vector<Type>& formals, std::vector<ValueId>& captures);
+  // Gives both graphs one list of captures.
+  static void share_captures(Graph& a, const std::vector<ValueId>& captures_a, Graph& b, const std::vector<ValueId>& captures_b,
+                             std::vector<ValueId>& all);
+  int64_t opset(std::string_view domain) const;
+
+ private:
+  using Bindings = std::unordered_map<std::string_view, const AttributeView*>;  // attributes of a function call
+
+  void inputs(Scope& s, const GraphView& g);
+  void initializers(Scope& s, const GraphView& g);
+  void nodes(Scope& s, std::span<const NodeView> list, const Bindings* bindings);
+  void node(Scope& s, const NodeView& n, const Bindings* bindings);
+  void import_if(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  void inline_branch(Scope& s, const NodeView& n, const GraphView& branch);
+  bool call(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  void define(Scope& s, std::string_view name, ValueId v);
+  ValueId lookup(Scope& s, std::string_view name);  // kNone where there is no such name
+  ValueId find(Scope& s, std::string_view name);
+  Type type(const ValueInfoView& v, Graph& g);
+  void check_limits();
+
+  Model model_;
+  std::shared_ptr<const WeightSource> bytes_;
+  std::string folder_;
+  ReadOptions options_;
+  std::map<std::string_view, int64_t> opsets_;
+  std::map<std::pair<std::string_view, std::string_view>, const FunctionView*> functions_;
+  int64_t nodes_ = 0, depth_ = 0, calls_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::unordered_map<std::string, std::shared_ptr<const WeightSource>> files_;
+  Scope* current_ = nullptr;  // of the node being imported
+  friend class Import;
+};
+
+}  // namespace tenon::onnx

@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "device/cpu.h"
+#include "exec/model.h"
+#include "formats/formats.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
+
+namespace tenon {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
+    last_ = now;
+    return ms;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+Port port(const Graph& g, ValueId id) {
+  const Value& v = g.values[id];
+  Port p{v.name, v.type.dtype, {}};
+  for (Dim d : v.type.shape) p.shape.push_back(d.known() ? Axis{d.number(), ""} : Axis{-1, g.extents->text(d)});
+  return p;
+}
+
+ReadModel read(const Model::Impl& m) {
+  ReadOptions o;
+  o.limits = m.options.limits;
+  o.follow_symlinks = m.options.follow_symlinks;
+  o.dims = m.options.dims;
+  o.fixed_inputs = m.options.fixed_inputs;
+  return read_model(m.bytes, m.folder, o);
+}
+
+void stage(const Options& o, const char* name) {
+  if (o.progress) o.progress(name);
+}
+
+std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std::string folder, const Options& options, double read_ms) {
+  auto m = std::make_shared<Model::Impl>();
+  m->options = options;
+  m->bytes = std::move(bytes);
+  m->folder = std::move(folder);
+  m->times.read = read_ms;
+  Stopwatch watch;
+  const Isa best = best_isa();
+  m->plan_options.isa = options.reference ? Isa::reference : options.isa.empty() ? best : std::min(best, isa_named(options.isa));
+  m->plan_options.workers = options.threads > 0 ? options.threads : processors();
+  m->plan_options.hints = options.likely_dims;
+  Pool::pin_workers(options.pin_threads);
+  stage(options, "build");
+  ReadModel model = read(*m);
+  m->format = model.format;
+  m->times.build = watch.lap();
+  stage(options, "passes");
+  if (!options.reference) run_passes(model.graph, {.limits = options.limits});
+  m->times.passes = watch.lap();
+  stage(options, "plan");
+  for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v));
+  for (ValueId v : model.graph.outputs) m->outputs.push_back(port(model.graph, v));
+  m->graph = std::move(model.graph);
+  if (!options.reference) m->plan = make_plan(clone(m->graph), m->plan_options);
+  m->times.pack = m->plan ? m->plan->summary.pack_ms : 0;
+  m->times.plan = watch.lap() - m->times.pack;
+  const LoadTimes& t = m->times;
+  m->times.total = t.read + t.build + t.passes + t.plan + t.pack;
+  return m;
+}
+
+}  // namespace
+
+std::string version() { return TENON_VERSION; }
+
+std::string text(const Port& p) {
+  std::string out(name(p.dtype));
+  out += "[";
+  for (size_t i = 0; i < p.shape.size(); ++i) out += (i ? ", " : "") + (p.shape[i].size >= 0 ? std::to_string(p.shape[i].size) : p.shape[i].symbol);
+  return out + "]";
+}
+
+Model Model::load(const std::string& path, const Options& options) {
+  return within([&] { return "cannot load " + printable(path); },
+                [&] {
+                  stage(options, "read");
+                  Stopwatch watch;
+                  auto bytes = map_file(path);
+                  Model m;
+                  std::string folder = std::filesystem::path(path).parent_path().string();
+                  m.impl_ = tenon::load(std::move(bytes), folder.empty() ? "." : folder, options, watch.lap());
+                  return m;
+                });
+}
+
+Model Model::from_memory(const void* data, int64_t bytes, const Options& options) {
+  return within([] { return std::string("cannot load a model from memory"); },
+                [&] {
+                  Model m;
+                  m.impl_ = tenon::load(make_view_source(data, bytes), "", options, 0);
+                  return m;
+                });
+}
+
+const std::vector<Port>& Model::inputs() const { return impl_->inputs; }
+const std::vector<Port>& Model::outputs() const { return impl_->outputs; }
+const LoadTimes& Model::load_times() const { return impl_->times; }
+Inspection Model::inspect() const { return tenon::inspect(*impl_); }
+PlanReport Model::explain() const { return tenon::explain(*impl_); }
+
+Graph graph_after(const Model::Impl& m, const std::string& last) {
+  if (last == "passes") return clone(m.graph);
+  ReadModel model = read(m);
+  if (last == "read") return std::move(model.graph);
+  const std::vector<std::string> names = Model::pass_names();
+  if (std::find(names.begin(), names.end(), last) == names.end()) {
+    std::string list;
+    for (const std::string& n : names) list += " " + n;
+    throw Error(Code::bad_usage, "no pass is called " + printable(last) + "; there are: read" + list + " passes");
+  }
+  std::optional<Graph> wanted;
+  run_passes(model.graph, {.limits = m.options.limits}, [&](std::string_view name, const Graph& g) {
+    if (name == last) wanted = clone(g);
+  });
+  return std::move(*wanted);
+}
+
+std::string Model::dump(const std::string& after, bool with_types) const { return tenon::text(graph_after(*impl_, after), with_types); }
+
+std::vector<std::string> Model::pass_names() {
+  std::vector<std::string> out;
+  for (const PassRow& p : pipeline()) out.emplace_back(p.name);
+  return out;
+}
+
+}  // namespace tenon

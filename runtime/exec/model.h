@@ -1,0 +1,43 @@
+// What stands behind the public Model and Session.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "exec/executor.h"
+#include "plan/plan.h"
+#include "tenon.h"
+
+namespace tenon {
+
+struct Model::Impl {
+  Options options;
+  PlanOptions plan_options;
+  std::string format;
+  std::shared_ptr<const WeightSource> bytes;
+  std::string folder;
+  Graph graph;                       // portable, after all passes
+  std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
+  std::vector<Port> inputs, outputs;
+  LoadTimes times;
+};
+
+// The graph as read, run through the passes up to and including `last`; "read" for none, "passes" for all.
+Graph graph_after(const Model::Impl& model, const std::string& last);
+
+// Reports, in report.cc.
+PlanReport explain(const Model::Impl& model);
+Inspection inspect(const Model::Impl& model);
+
+// Compares steps with the reference as they run.
+class Checker : public StepObserver {
+ public:
+  void before(const Plan& plan, int step, const Step& s) override;
+  void after(const Plan& plan, int step, const Step& s, double nanoseconds) override;
+  CheckReport report;
+
+ private:
+  std::vector<std::vector<Array>> sources_;  // of the steps that are under way: a branch runs within its step
+};
+
+}  // namespace tenon

@@ -1,0 +1,160 @@
+#include <algorithm>
+#include <cmath>
+
+#include "exec/model.h"
+#include "ir/text.h"
+#include "ops/conv.h"
+#include "ops/matmul.h"
+
+namespace tenon {
+namespace {
+
+int64_t likely_bytes(const Type& t, const std::vector<int64_t>& values) {
+  double n = bits(t.dtype) / 8.0;
+  for (Dim d : t.shape) n *= static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
+  return static_cast<int64_t>(n);
+}
+
+// Multiply-adds of a node at the likely sizes: products summed, of conv, matmul and what is made of them.
+double multiply_adds(const Graph& g, const Node& n, const std::vector<int64_t>& values) {
+  const auto size = [&](ValueId v, int axis) {
+    const Shape& s = g.values[v].type.shape;
+    const Dim d = s[axis < 0 ? axis + s.rank() : axis];
+    return static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
+  };
+  const auto count = [&](ValueId v) {
+    double c = 1;
+    for (int i = 0; i < g.values[v].type.shape.rank(); ++i) c *= size(v, i);
+    return c;
+  };
+  const std::string_view op = n.op->name;
+  if (op == "conv" || op == "conv_integer" || op == "dynamic_conv") return count(n.outputs[0]) * count(n.inputs[1]) / size(n.inputs[1], 0);
+  if (op == "conv_transpose") return count(n.inputs[0]) * count(n.inputs[1]) / size(n.inputs[1], 0);
+  if (op == "matmul") {
+    const bool t = n.attributes.is<Matmul>() && n.attributes.as<Matmul>().transpose_a;
+    const int rank = g.values[n.inputs[0]].type.shape.rank();
+    return count(n.outputs[0]) * size(n.inputs[0], rank == 1 ? 0 : t ? -2 : -1);
+  }
+  if (op == "matmul_integer" || op == "dynamic_matmul") return count(n.outputs[0]) * size(n.inputs[0], -1);
+  if (op == "lstm" || op == "gru" || op == "rnn" || op == "dynamic_lstm")
+    return size(n.inputs[0], 0) * size(n.inputs[0], 1) * (count(n.inputs[1]) + count(n.inputs[2]));
+  return 0;
+}
+
+void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspection& out, double& macs) {
+  std::vector<bool> counted(g.values.size());
+  for (const Node& n : g.nodes) {
+    ++out.nodes;
+    ++out.ops[std::string(n.op->name)];
+    for (ValueId v : n.inputs) {
+      if (v == kNone || counted[v] || !g.is_constant(v)) continue;
+      counted[v] = true;
+      int64_t count = 1;
+      for (Dim d : g.values[v].type.shape) count *= d.number();
+      out.parameters += count;
+      out.parameter_bytes += storage_bytes(g.values[v].type.dtype, count);
+    }
+    double inner = 0;
+    for (const auto& sub : n.subgraphs) {
+      double one = 0;
+      inspect_graph(*sub, values, out, one);
+      inner = std::max(inner, one);
+    }
+    macs += inner + multiply_adds(g, n, values);
+  }
+}
+
+void explain_plan(const Plan& plan, PlanReport& out) {
+  Graph g = clone(plan.graph);
+  const std::vector<int64_t> values = likely_values(*g.extents, plan.options);
+  for (const PlannedStep& p : plan.steps) {
+    const Node& n = g.nodes[p.node];
+    StepReport r;
+    r.node = n.name;
+    r.op = n.op->name;
+    r.output = g.values[n.outputs[0]].name;
+    r.kernel = !p.subplans.empty() ? "branches" : p.kernels.empty() ? "reference" : p.kernels[0]->name;
+    r.text = text(g, p.node);
+    r.packed_bytes = p.needs.packed_bytes;
+    for (ValueId v : n.inputs)
+      if (v != kNone) r.bytes_read += likely_bytes(g.values[v].type, values);
+    for (ValueId v : n.outputs)
+      if (v != kNone) r.bytes_written += likely_bytes(g.values[v].type, values);
+    for (const Candidate& c : candidates(g, n, plan.options)) {
+      if (!p.kernels.empty() && c.kernel == p.kernels[0]) r.expected_ns = c.cost;
+      else r.others.push_back({c.kernel->name, c.rejection ? c.rejection : "", c.cost});
+    }
+    out.steps.push_back(std::move(r));
+    for (const auto& sub : p.subplans) explain_plan(*sub, out);
+  }
+}
+
+}  // namespace
+
+Inspection inspect(const Model::Impl& m) {
+  Inspection out;
+  out.format = m.format;
+  double macs = 0;
+  PlanOptions options = m.plan_options;
+  inspect_graph(m.graph, likely_values(*m.graph.extents, options), out, macs);
+  out.multiply_adds = static_cast<int64_t>(macs);
+  return out;
+}
+
+PlanReport explain(const Model::Impl& m) {
+  if (!m.plan) throw Error(Code::bad_usage, "a model loaded for the reference has no plan to explain");
+  PlanReport out;
+  explain_plan(*m.plan, out);
+  out.by_reference = m.plan->summary.by_reference;
+  out.reorders = m.plan->summary.reorders;
+  out.packed_bytes = m.plan->summary.packed_bytes;
+  out.constant_bytes = m.plan->summary.constant_bytes;
+  return out;
+}
+
+void Checker::before(const Plan& plan, int step, const Step& s) {
+  std::vector<Array> in;
+  for (int i = 0; i < s.sources; ++i) {
+    const bool there = plan.operands[plan.steps[static_cast<size_t>(step)].first_operand + i].value != kNone;
+    in.push_back(there ? read(s.src[i]) : Array{});
+  }
+  sources_.push_back(std::move(in));
+}
+
+void Checker::after(const Plan& plan, int step, const Step& s, double) {
+  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
+  const Node& node = plan.graph.nodes[p.node];
+  const std::vector<Array> sources = std::move(sources_.back());
+  sources_.pop_back();
+  if (!p.subplans.empty()) return;
+  std::vector<const Array*> in;
+  for (int i = 0; i < s.sources; ++i) in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &sources[static_cast<size_t>(i)]);
+  const std::vector<Array> expected = evaluate(node, in);
+  for (int k = 0; k < s.destinations; ++k) {
+    const ValueId v = plan.operands[p.first_operand + p.sources + k].value;
+    if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string) continue;
+    const Array got = read(s.dst[k]);
+    CheckReport::Row row;
+    row.op = node.op->name;
+    row.output = plan.graph.values[v].name;
+    row.kernel = s.kernel ? s.kernel->name : "reference";
+    double range = 0;
+    for (int64_t i = 0; i < static_cast<int64_t>(got.cells.size()); ++i) {
+      const double e = expected[static_cast<size_t>(k)].number(i);
+      if (std::isfinite(e)) range = std::max(range, std::abs(e));
+      const double difference = std::abs(e - got.number(i));
+      if (difference > row.largest_error || (std::isnan(difference) && std::isnan(e) != std::isnan(got.number(i)))) row.largest_error = difference;
+    }
+    row.of_range = range > 0 ? row.largest_error / range : row.largest_error;
+    const Exactness& x = node.op->exactness;
+    // One unit in the last place of the stored type always counts as equal where values are rounded on the way.
+    const double unit = static_cast<DType>(s.dst[k].dtype) == DType::f16 ? 1e-3 : static_cast<DType>(s.dst[k].dtype) == DType::bf16 ? 8e-3 : 1.2e-7;
+    row.allowed = (x.kind == Exactness::relative ? std::max(x.bound, unit) : std::max(x.bound, 1.0) * unit) + 1e-5 * static_cast<double>(node.epilogue.rows.size());
+    if (s.dst[k].scale) row.allowed = std::max(row.allowed, static_cast<double>(s.dst[k].scale[0]) / std::max(range, 1e-30));
+    row.ok = row.of_range <= row.allowed;
+    report.ok &= row.ok;
+    report.rows.push_back(std::move(row));
+  }
+}
+
+}  // namespace tenon

@@ -1,0 +1,193 @@
+#include <algorithm>
+#include <cstring>
+
+#include "exec/model.h"
+#include "exec/reference.h"
+
+namespace tenon {
+namespace {
+
+int index_of(const std::vector<Port>& ports, const std::string& name, const char* kind) {
+  for (size_t i = 0; i < ports.size(); ++i)
+    if (ports[i].name == name) return static_cast<int>(i);
+  std::string list;
+  for (const Port& p : ports) list += (list.empty() ? "" : ", ") + ("\"" + printable(p.name) + "\"");
+  throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\"; it has " + list);
+}
+
+}  // namespace
+
+struct Session::Impl {
+  std::shared_ptr<const Model::Impl> model;
+  std::unique_ptr<Executor> executor;
+  std::vector<Tensor> inputs;
+  std::vector<bool> bound;
+  std::vector<OwnedTensor> results;  // of the reference
+  // Output `tie.output` of one run is input `tie.input` of the next: two buffers that change places.
+  struct State {
+    Tie tie;
+    OwnedTensor initial;
+    OwnedTensor memory[2];
+    int next = 0;
+  };
+  std::vector<State> states;
+  int64_t runs = 0, state_copies = 0;
+
+  void run() {
+    for (size_t i = 0; i < bound.size(); ++i)
+      if (!bound[i]) throw Error(Code::bad_usage, "input \"" + printable(model->inputs[i].name) + "\" (" + text(model->inputs[i]) + ") is not given");
+    if (!executor) return run_reference_executor();
+    for (size_t i = 0; i < inputs.size(); ++i) executor->frame().set_input(static_cast<int>(i), inputs[i]);
+    executor->run();
+    ++runs;
+    carry_states();
+  }
+
+  void run_reference_executor() {
+    std::vector<Array> arrays;
+    for (const Tensor& t : inputs) arrays.push_back(array_of(t.dtype, t.shape, t.data));
+    results.clear();
+    for (const Array& a : run_reference(model->graph, std::move(arrays))) {
+      OwnedTensor t(a.dtype, a.shape);
+      store(a, a.dtype, t.data());
+      results.push_back(std::move(t));
+    }
+    ++runs;
+    carry_states();
+  }
+
+  std::vector<Tensor> outputs() const {
+    std::vector<Tensor> out;
+    if (!executor)
+      for (const OwnedTensor& t : results) out.push_back(t.view());
+    else
+      for (size_t i = 0; i < model->outputs.size(); ++i) out.push_back(executor->frame().output(static_cast<int>(i)));
+    return out;
+  }
+
+  // The result of a tied output is copied to memory that the next run reads.
+  void carry_states() {
+    if (states.empty()) return;
+    const std::vector<Tensor> out = outputs();
+    for (State& s : states) {
+      s.memory[0] = OwnedTensor(out[static_cast<size_t>(s.tie.output)]);
+      state_copies += s.memory[0].view().bytes();
+      inputs[static_cast<size_t>(s.tie.input)] = s.memory[0].view();
+    }
+  }
+
+  void start(State& s) {
+    inputs[static_cast<size_t>(s.tie.input)] = s.initial.view();
+    bound[static_cast<size_t>(s.tie.input)] = true;
+  }
+};
+
+Session::Session(const Model& model) : impl_(std::make_unique<Impl>()) {
+  impl_->model = model.impl_;
+  impl_->inputs.resize(impl_->model->inputs.size());
+  impl_->bound.resize(impl_->inputs.size());
+  if (impl_->model->plan) impl_->executor = std::make_unique<Executor>(impl_->model->plan, impl_->model->options.memory_limit);
+}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs) {
+  for (const auto& [name, tensor] : inputs) bind_input(name, tensor);
+  run();
+  return outputs();
+}
+
+void Session::bind_input(const std::string& name, const Tensor& tensor) {
+  const auto i = static_cast<size_t>(index_of(impl_->model->inputs, name, "input"));
+  impl_->inputs[i] = tensor;
+  impl_->bound[i] = true;
+}
+
+void Session::bind_output(const std::string& name, void* data, int64_t bytes) {
+  const int i = index_of(impl_->model->outputs, name, "output");
+  if (!impl_->executor) throw Error(Code::not_supported, "outputs of the reference executor cannot be bound to memory");
+  impl_->executor->frame().set_output(i, data, bytes);
+}
+
+void Session::run() {
+  within([&] { return std::string("cannot run"); }, [&] { impl_->run(); });
+}
+
+std::vector<Tensor> Session::outputs() const { return impl_->outputs(); }
+
+void Session::tie(const std::string& output, const std::string& input) {
+  Impl::State s;
+  s.tie = {index_of(impl_->model->outputs, output, "output"), index_of(impl_->model->inputs, input, "input")};
+  const Port& p = impl_->model->inputs[static_cast<size_t>(s.tie.input)];
+  std::vector<int64_t> shape;
+  for (const Axis& a : p.shape) shape.push_back(std::max<int64_t>(a.size, a.size < 0 && shape.empty() ? 1 : 0));
+  s.initial = OwnedTensor(p.dtype, shape);
+  std::memset(s.initial.data(), 0, static_cast<size_t>(s.initial.view().bytes()));
+  impl_->states.push_back(std::move(s));
+  impl_->start(impl_->states.back());
+}
+
+void Session::reset_state() {
+  for (Impl::State& s : impl_->states) impl_->start(s);
+}
+
+namespace {
+
+class Profiler : public StepObserver {
+ public:
+  void after(const Plan& plan, int step, const Step& s, double nanoseconds) override {
+    const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
+    const Node& n = plan.graph.nodes[p.node];
+    if (!p.subplans.empty()) return;
+    times.push_back({n.name, std::string(n.op->name), plan.graph.values[n.outputs[0]].name, s.kernel ? s.kernel->name : "reference", nanoseconds});
+  }
+  std::vector<StepTime> times;
+};
+
+}  // namespace
+
+std::vector<StepTime> Session::profile() {
+  if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to profile");
+  Profiler p;
+  for (size_t i = 0; i < impl_->inputs.size(); ++i) impl_->executor->frame().set_input(static_cast<int>(i), impl_->inputs[i]);
+  impl_->executor->run(p);
+  return std::move(p.times);
+}
+
+CheckReport Session::check() {
+  if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
+  Checker c;
+  for (size_t i = 0; i < impl_->inputs.size(); ++i) impl_->executor->frame().set_input(static_cast<int>(i), impl_->inputs[i]);
+  impl_->executor->run(c);
+  std::vector<Array> arrays;
+  for (const Tensor& t : impl_->inputs) arrays.push_back(array_of(t.dtype, t.shape, t.data));
+  const std::vector<Array> expected = run_reference(impl_->model->graph, std::move(arrays));
+  const std::vector<Tensor> got = outputs();
+  for (size_t i = 0; i < got.size(); ++i) {
+    const Array mine = array_of(got[i].dtype, got[i].shape, got[i].data);
+    double range = 0, error = 0;
+    for (int64_t k = 0; k < static_cast<int64_t>(mine.cells.size()); ++k) {
+      range = std::max(range, std::abs(expected[i].number(k)));
+      error = std::max(error, std::abs(expected[i].number(k) - mine.number(k)));
+    }
+    c.report.outputs_of_range = std::max(c.report.outputs_of_range, range > 0 ? error / range : error);
+  }
+  return std::move(c.report);
+}
+
+Session::Counters Session::counters() const {
+  Counters c;
+  c.runs = impl_->runs;
+  c.state_bytes_copied = impl_->state_copies;
+  if (impl_->executor) {
+    const BindCounters& b = impl_->executor->frame().counters();
+    c.binds = b.binds, c.plans = b.deltas, c.allocations = b.grown;
+  }
+  c.wakes = Pool::instance().wakes();
+  return c;
+}
+
+int64_t Session::memory_bytes() const { return impl_->executor ? impl_->executor->frame().arena_bytes() : 0; }
+
+}  // namespace tenon
