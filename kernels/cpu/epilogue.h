@@ -66,7 +66,8 @@ class Finish {
           value[i] = {at, kLanes};
           continue;
         }
-        if (e.reads[i - 1] == Reads::channel && kind == Channel::block) store(operand[i], load(data(o) + channel, smaller(kLanes, channels - channel)));
+        if (e.reads[i - 1] == Reads::channel && kind == Channel::block)
+          store(operand[i], load(data(o) + channel, smaller(kLanes, channels - channel)));
         else store(operand[i], V(data(o)[e.reads[i - 1] == Reads::channel ? channel : 0]));
         value[i] = {operand[i], 0};
       }

@@ -18,6 +18,11 @@ inline bool known(const Operand& o) {
   return true;
 }
 
+// Whether neighbours along the last axis are neighbours in memory.
+inline bool contiguous(const Operand& o) {
+  return o.rank == 0 || o.size[o.rank - 1] == 1 || o.stride[o.rank - 1] == 1 || o.stride[o.rank - 1] == kUnknown;
+}
+
 // The product of sizes [begin, end); all must be known.
 inline int64_t count(const Operand& o, int begin, int end) {
   int64_t n = 1;
@@ -28,14 +33,19 @@ inline int64_t count(const Operand& o) { return count(o, 0, o.rank); }
 inline int64_t last(const int64_t* list, int rank) { return list[rank - 1]; }
 
 template <class T = float>
-const T* data(const Operand& o) { return static_cast<const T*>(o.data); }
+const T* data(const Operand& o) {
+  return static_cast<const T*>(o.data);
+}
 template <class T = float>
-T* mutable_data(const Operand& o) { return static_cast<T*>(o.data); }
+T* mutable_data(const Operand& o) {
+  return static_cast<T*>(o.data);
+}
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+inline float larger(float a, float b) { return a > b ? a : b; }
 
 // Piece i of n in `pieces` pieces that differ by one at most.
 struct Range {
@@ -46,6 +56,18 @@ inline Range piece(int64_t n, int64_t pieces, int64_t i) {
   const int64_t begin = i * each + smaller(i, more);
   return {begin, begin + each + (i < more)};
 }
+
+// What one core of about 3.5 GHz does in a nanosecond: f32 multiply-adds in registers, bytes from memory. For `cost`.
+#if defined(__AVX512F__)
+inline constexpr float kMultiplyAdds = 60;
+#elif defined(__AVX2__)
+inline constexpr float kMultiplyAdds = 56;
+#elif defined(__aarch64__)
+inline constexpr float kMultiplyAdds = 28;
+#else
+inline constexpr float kMultiplyAdds = 20;
+#endif
+inline constexpr float kBytes = 20;
 
 }  // namespace
 }  // namespace tenon::cpu::TENON_ISA

@@ -30,7 +30,8 @@ TENON_INLINE inline V truth(Mask m) { return where(m, V(1.f), V(0.f)); }
 inline void apply(Function f, Lane a, Lane b, Lane c, float* dst, int64_t n) {
   using T = V;
 #define TENON_BODY(name, arity, body, ...) \
-  case Function::name: return each(a, b, c, dst, n, []([[maybe_unused]] V a, [[maybe_unused]] V b, [[maybe_unused]] V c) TENON_INLINE { return truth(body); });
+  case Function::name:                     \
+    return each(a, b, c, dst, n, []([[maybe_unused]] V a, [[maybe_unused]] V b, [[maybe_unused]] V c) TENON_INLINE { return truth(body); });
 #define ROW TENON_BODY
 #define REAL TENON_BODY
 #define TEST TENON_BODY

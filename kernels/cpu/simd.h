@@ -192,9 +192,7 @@ TENON_INLINE inline uint32_t four_bytes(const void* p) {
   std::memcpy(&bytes, p, 4);
   return bytes;
 }
-TENON_INLINE inline I widened(const uint8_t* p) {
-  return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four_bytes(p))))));
-}
+TENON_INLINE inline I widened(const uint8_t* p) { return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four_bytes(p)))))); }
 TENON_INLINE inline I widened(const int8_t* p) { return vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(four_bytes(p))))); }
 TENON_INLINE inline I widened(const uint16_t* p) { return vreinterpretq_s32_u32(vmovl_u16(vld1_u16(p))); }
 #endif
@@ -225,8 +223,8 @@ TENON_INLINE inline I load_u16(const uint16_t* p, int64_t lanes = kLanes) { retu
 // Values beyond the range of the type wrap.
 #if defined(__AVX2__)
 TENON_INLINE inline void narrow_bytes(void* p, I v) {
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                         0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  const __m256i order =
+      _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
   const __m256i bytes = _mm256_shuffle_epi8(v, order);
   const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
   _mm_storel_epi64(static_cast<__m128i*>(p), both);
@@ -277,17 +275,41 @@ TENON_INLINE inline V from_bits(I v) { return V(vreinterpretq_f32_s32(v)); }
 
 // Shifts of each lane; to the right with the sign. (The operators of xsimd 8.1 refuse most counts on NEON.)
 #if defined(__AVX512BW__)
-template <int n> TENON_INLINE inline I left(I v) { return I(_mm512_slli_epi32(v, n)); }
-template <int n> TENON_INLINE inline I right(I v) { return I(_mm512_srai_epi32(v, n)); }
+template <int n>
+TENON_INLINE inline I left(I v) {
+  return I(_mm512_slli_epi32(v, n));
+}
+template <int n>
+TENON_INLINE inline I right(I v) {
+  return I(_mm512_srai_epi32(v, n));
+}
 #elif defined(__AVX2__)
-template <int n> TENON_INLINE inline I left(I v) { return I(_mm256_slli_epi32(v, n)); }
-template <int n> TENON_INLINE inline I right(I v) { return I(_mm256_srai_epi32(v, n)); }
+template <int n>
+TENON_INLINE inline I left(I v) {
+  return I(_mm256_slli_epi32(v, n));
+}
+template <int n>
+TENON_INLINE inline I right(I v) {
+  return I(_mm256_srai_epi32(v, n));
+}
 #elif defined(__SSE2__)
-template <int n> TENON_INLINE inline I left(I v) { return I(_mm_slli_epi32(v, n)); }
-template <int n> TENON_INLINE inline I right(I v) { return I(_mm_srai_epi32(v, n)); }
+template <int n>
+TENON_INLINE inline I left(I v) {
+  return I(_mm_slli_epi32(v, n));
+}
+template <int n>
+TENON_INLINE inline I right(I v) {
+  return I(_mm_srai_epi32(v, n));
+}
 #else
-template <int n> TENON_INLINE inline I left(I v) { return I(vshlq_n_s32(v, n)); }
-template <int n> TENON_INLINE inline I right(I v) { return I(vshrq_n_s32(v, n)); }
+template <int n>
+TENON_INLINE inline I left(I v) {
+  return I(vshlq_n_s32(v, n));
+}
+template <int n>
+TENON_INLINE inline I right(I v) {
+  return I(vshrq_n_s32(v, n));
+}
 #endif
 
 TENON_INLINE inline V where(Mask m, V a, V b) { return xsimd::select(m, a, b); }
@@ -383,16 +405,23 @@ TENON_INLINE inline float across(V v, Combine combine) {
   const __m512 halves = _mm512_shuffle_f32x4(v, v, 0xee);
   const __m256 eight_low = _mm512_castps512_ps256(v), eight_high = _mm512_castps512_ps256(halves);
   return across(combine(combine(_mm256_castps256_ps128(eight_low), _mm256_castps256_ps128(eight_high)),
-                        combine(_mm256_extractf128_ps(eight_low, 1), _mm256_extractf128_ps(eight_high, 1))), combine);
+                        combine(_mm256_extractf128_ps(eight_low, 1), _mm256_extractf128_ps(eight_high, 1))),
+                combine);
 #elif defined(__AVX2__)
   return across(combine(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)), combine);
 #else
   return across(static_cast<__m128>(v), combine);
 #endif
 }
-TENON_INLINE inline float total(V v) { return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_add_ps(a, b); }); }
-TENON_INLINE inline float largest(V v) { return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_max_ps(a, b); }); }
-TENON_INLINE inline float smallest(V v) { return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_min_ps(a, b); }); }
+TENON_INLINE inline float total(V v) {
+  return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_add_ps(a, b); });
+}
+TENON_INLINE inline float largest(V v) {
+  return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_max_ps(a, b); });
+}
+TENON_INLINE inline float smallest(V v) {
+  return across(v, [](__m128 a, __m128 b) TENON_INLINE { return _mm_min_ps(a, b); });
+}
 #else
 TENON_INLINE inline float total(V v) { return vaddvq_f32(v); }
 TENON_INLINE inline float largest(V v) { return vmaxvq_f32(v); }
@@ -404,6 +433,23 @@ TENON_INLINE inline int32_t total(I v) {
   for (int64_t half = kLanes / 2; half; half /= 2)
     for (int64_t i = 0; i < half; ++i) lane[i] += lane[i + half];
   return lane[0];
+}
+
+// Rows become columns: log2(kLanes) rounds that swap the off-diagonal halves of ever larger squares.
+template <int Size, int... lane>
+TENON_INLINE inline void swap_halves(V& a, V& b, std::integer_sequence<int, lane...>) {
+  using R = V::register_type;
+  const R x = a, y = b;
+  constexpr int n = static_cast<int>(kLanes);
+  a = V(R(__builtin_shufflevector(x, y, (lane & Size ? n + lane - Size : lane)...)));
+  b = V(R(__builtin_shufflevector(x, y, (lane & Size ? n + lane : lane + Size)...)));
+}
+template <int Size = static_cast<int>(kLanes) / 2>
+TENON_INLINE inline void transpose(V (&row)[kLanes]) {
+  unroll<static_cast<int>(kLanes)>([&](auto i) TENON_INLINE {
+    if constexpr (!(i & Size)) swap_halves<Size>(row[i], row[i + Size], std::make_integer_sequence<int, static_cast<int>(kLanes)>{});
+  });
+  if constexpr (Size > 1) transpose<Size / 2>(row);
 }
 
 // ------------------------------------------------------------------------------------------------ half floats
@@ -598,12 +644,12 @@ TENON_INLINE inline V modulo(V a, V b) {
   return where(r != V(0.f), where((r < V(0.f)) == (b < V(0.f)), r, r + b), r);
 }
 
-#define TENON_LANEWISE(name, function)                           \
-  inline V name(V a) {                                           \
-    alignas(64) float lane[kLanes];                              \
-    store(lane, a);                                              \
+#define TENON_LANEWISE(name, function)                                \
+  inline V name(V a) {                                                \
+    alignas(64) float lane[kLanes];                                   \
+    store(lane, a);                                                   \
     for (int64_t i = 0; i < kLanes; ++i) lane[i] = function(lane[i]); \
-    return load(lane);                                           \
+    return load(lane);                                                \
   }
 TENON_LANEWISE(tan, std::tan)
 TENON_LANEWISE(sinh, std::sinh)

@@ -1,0 +1,336 @@
+// matmul of f32: dst[..., m, n] = finish(sum over k of a[..., m, k] * b[..., k, n]). Tolerance 1e-5 of the largest result.
+// b is packed into panels of up to three vectors, [panel][k][vectors of the panel]: once when it is constant, else into scratch; with
+// few rows it is read where it lies. a is read in place, one number a row of the tile, whatever its strides. The work is cut into
+// blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
+#include "kernels/cpu/tile.h"
+#include "ops/matmul.h"
+
+namespace tenon::cpu::TENON_ISA {
+#if defined(__AVX512VNNI__)
+extern const KernelTable gemm_table{nullptr, 0};  // nothing that the level below lacks
+#else
+namespace {
+
+constexpr int64_t kDepth = 512;  // of k in one pass
+constexpr int64_t kBlockRows = 112;
+constexpr int64_t kDirectRows = 24;  // up to so many rows b is not worth packing
+
+struct Matrix {
+  int64_t rows, columns, row, column;  // sizes, strides
+  int lead;                            // axes before
+};
+
+Matrix matrix(const Operand& o, bool transposed, bool left) {
+  if (o.rank == 1) return left ? Matrix{1, o.size[0], 0, o.stride[0], 0} : Matrix{o.size[0], 1, o.stride[0], 0, 0};
+  const int r = o.rank - 2, c = o.rank - 1;
+  if (transposed) return {o.size[c], o.size[r], o.stride[c], o.stride[r], r};
+  return {o.size[r], o.size[c], o.stride[r], o.stride[c], r};
+}
+
+// The offset of item `i` of the leading axes of dst within an operand whose leading axes broadcast to them.
+int64_t lead_offset(const Operand& o, int lead, const Operand& dst, int dst_lead, int64_t i) {
+  int64_t offset = 0;
+  for (int axis = dst_lead - 1; axis >= 0; --axis) {
+    const int64_t at = i % dst.size[axis];
+    i /= dst.size[axis];
+    const int own = axis - dst_lead + lead;
+    if (own >= 0 && o.size[own] != 1) offset += at * o.stride[own];
+  }
+  return offset;
+}
+
+struct Problem {
+  Matrix a, b;
+  int64_t m, n, k, batch;
+  int64_t dst_row, dst_column;
+  int dst_lead;
+
+  explicit Problem(const Step& s) {
+    const auto& t = *static_cast<const Matmul*>(s.attributes);
+    const Operand &left = s.src[0], &right = s.src[1], &dst = s.dst[0];
+    a = matrix(left, t.transpose_a, true), b = matrix(right, t.transpose_b, false);
+    m = a.rows, n = b.columns, k = a.columns;
+    dst_lead = dst.rank - (left.rank > 1) - (right.rank > 1);
+    dst_row = left.rank > 1 ? dst.stride[dst_lead] : 0;
+    dst_column = right.rank > 1 ? dst.stride[dst.rank - 1] : 1;
+    if (right.rank == 1 && left.rank > 1) dst_row = dst.stride[dst.rank - 1];
+    batch = count(dst, 0, dst_lead);
+    if (batch > 1 && count(right, 0, b.lead) == 1 && folds(s)) a.rows = m *= batch, batch = 1;
+  }
+
+  // Rows whose distance is a multiple of 2 KiB share few sets of the caches, and columns of a transposed a share no lines: such
+  // rows are copied, block by block.
+  bool copies() const { return m > 1 && n > 2 * kLanes && (a.column != 1 || a.row % 512 == 0); }
+  int64_t copied_row() const { return round_up(smaller(k, kDepth), kLanes) + kLanes; }
+  int64_t copied_bytes() const { return copies() ? smaller(m, kBlockRows) * copied_row() * 4 : 0; }
+  int64_t vectors() const { return ceil_div(n, kLanes); }
+  int64_t panels() const { return ceil_div(vectors(), kTileVectors); }
+  int64_t b_items(const Step& s) const { return count(s.src[1], 0, b.lead); }
+  int64_t packed_floats() const { return vectors() * kLanes * k; }
+
+ private:
+  // Whether the leading axes are rows like any other: in a, in dst and in what the epilogue reads.
+  bool folds(const Step& s) const {
+    if (a.lead != dst_lead || s.src[0].rank < 2 || s.src[1].rank < 2) return false;
+    const auto row_like = [&](const Operand& o, const Matrix& x) {
+      int64_t step = x.row * x.rows;
+      for (int axis = dst_lead - 1; axis >= 0; --axis) {
+        if (o.size[axis] != s.dst->size[axis]) return false;
+        if (o.size[axis] > 1 && o.stride[axis] != step) return false;
+        step *= o.size[axis];
+      }
+      return true;
+    };
+    if (!row_like(s.src[0], a) || !row_like(*s.dst, matrix(*s.dst, false, true))) return false;
+    for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i) {
+      const Operand& o = s.src[s.epilogue.first_source + i - 1];
+      if (s.epilogue.reads[i - 1] == Reads::like_dst && (o.rank != s.dst->rank || !row_like(o, matrix(o, false, true)))) return false;
+    }
+    return true;
+  }
+};
+
+// Vectors [begin, end) of the columns of b, from k rows at `b`; memory beyond column n is not read, those lanes are zero.
+void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float* to) {
+  const int64_t wide = vectors.end - vectors.begin;
+  for (int64_t v = 0; v < wide; ++v) {
+    const int64_t column = (vectors.begin + v) * kLanes, lanes = smaller(kLanes, x.columns - column);
+    const float* from = b + column * x.column;
+    float* dst = to + v * kLanes;
+    if (x.column == 1 || lanes == 1) {
+      for (int64_t i = 0; i < k; ++i) store(dst + i * wide * kLanes, load(from + i * x.row, lanes));
+      continue;
+    }
+    int64_t i = 0;
+    if (x.row == 1)
+      for (; i + kLanes <= k; i += kLanes) {
+        V square[kLanes];
+        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i) : V(0.f); });
+        transpose(square);
+        unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE { store(dst + (i + r) * wide * kLanes, square[r]); });
+      }
+    for (; i < k; ++i)
+      for (int64_t c = 0; c < kLanes; ++c) dst[i * wide * kLanes + c] = c < lanes ? from[i * x.row + c * x.column] : 0.f;
+  }
+}
+
+// dst[r][i] = a[r * x.row + i * x.column] for `rows` rows and k columns.
+void copy_rows(const float* a, const Matrix& x, int64_t rows, int64_t k, float* dst, int64_t dst_row) {
+  int64_t r = 0;
+  if (x.row == 1 && x.column != 1)
+    for (; r + kLanes <= rows; r += kLanes)
+      for (int64_t i = 0; i < k; i += kLanes) {
+        V square[kLanes];
+        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = load(a + r + smaller(i + c, k - 1) * x.column); });
+        transpose(square);
+        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { store(dst + (r + c) * dst_row + i, square[c]); });
+      }
+  for (; r < rows; ++r) {
+    const float* from = a + r * x.row;
+    float* to = dst + r * dst_row;
+    if (x.column == 1) vectors(k, [&](int64_t i, int64_t lanes) TENON_INLINE { store(to + i, load(from + i, lanes), lanes); });
+    else
+      for (int64_t i = 0; i < k; ++i) to[i] = from[i * x.column];
+  }
+}
+
+void pack_item(const float* b, const Problem& p, float* to, Range panels) {
+  for (int64_t i = panels.begin; i < panels.end; ++i) {
+    const Range vectors = piece(p.vectors(), p.panels(), i);
+    pack_panel(b, p.b, p.k, vectors, to + vectors.begin * kLanes * p.k);
+  }
+}
+
+const char* reject_shared(const Step& s) {
+  for (int i = 0; i < 2; ++i)
+    if (!is_f32(s.src[i])) return "a source is not f32";
+  if (!is_f32(*s.dst)) return "dst is not f32";
+  if (!contiguous(*s.dst)) return "dst has gaps along its last axis";
+  for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
+    if (s.epilogue.reads[i - 1] == Reads::like_dst && !contiguous(s.src[s.epilogue.first_source + i - 1]))
+      return "an operand of the epilogue has gaps along its last axis";
+  if (const char* why = epilogue_reject(s)) return why;
+  if (s.src[1].rank > 1) return nullptr;
+  for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
+    if (s.epilogue.reads[i - 1] == Reads::channel) return "b is a vector, so that channels are not columns";
+  return nullptr;
+}
+
+const char* reject_packed(const Step& s) { return s.src[1].constant ? reject_shared(s) : "b is not constant"; }
+const char* reject_unpacked(const Step& s) { return s.src[1].constant ? "b is constant" : reject_shared(s); }
+
+bool direct(const Problem& p) { return p.m <= kDirectRows && p.b.column == 1 && p.n >= kLanes; }
+
+Needs needs_packed(const Step& s) {
+  const Problem p(s);
+  return {.packing = "panels_k" TENON_ISA_NAME,
+          .packed_bytes = p.b_items(s) * p.packed_floats() * 4,
+          .worker_scratch_bytes = known(s.src[0]) ? p.copied_bytes() : 0};
+}
+
+Needs needs_unpacked(const Step& s) {
+  if (!known(s.src[0]) || !known(s.src[1])) return {};
+  const Problem p(s);
+  const int64_t floats = direct(p) ? kTileVectors * kLanes * p.k : p.packed_floats();
+  return {.scratch_bytes = p.b_items(s) * floats * 4, .worker_scratch_bytes = p.copied_bytes()};
+}
+
+float multiply_cost(const Step& s, const Problem& p) {
+  const float m = static_cast<float>(p.m * p.batch), n = static_cast<float>(p.vectors() * kLanes), k = static_cast<float>(p.k);
+  const float arithmetic = m * n * (k + 8) / kMultiplyAdds * 1.04f, latency = static_cast<float>(p.batch * p.vectors()) * k * 0.6f;
+  const float bytes = 4 * (static_cast<float>(p.b_items(s)) * k * n + m * k + m * n);
+  return larger(larger(arithmetic, latency), bytes / kBytes) + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
+}
+
+float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
+
+float cost_unpacked(const Step& s) {
+  const Problem p(s);
+  const float packing = direct(p) ? 0.f : static_cast<float>(p.b_items(s) * p.packed_floats()) * (p.b.column == 1 ? 0.1f : 0.25f);
+  return multiply_cost(s, p) + packing;
+}
+
+void pack(const Step& s, void* packed) {
+  const Problem p(s);
+  for (int64_t i = 0, items = p.b_items(s); i < items; ++i)
+    pack_item(data(s.src[1]) + lead_offset(s.src[1], p.b.lead, s.src[1], p.b.lead, i), p, static_cast<float*>(packed) + i * p.packed_floats(),
+              {0, p.panels()});
+}
+
+// The index of the item of b that belongs to item i of dst.
+int64_t b_item(const Step& s, const Problem& p, int64_t i) {
+  int64_t item = 0, step = 1;
+  for (int axis = p.dst_lead - 1; axis >= 0; --axis) {
+    const int64_t at = i % s.dst->size[axis];
+    i /= s.dst->size[axis];
+    const int own = axis - p.dst_lead + p.b.lead;
+    if (own < 0) continue;
+    if (s.src[1].size[own] != 1) item += at * step;
+    step *= s.src[1].size[own];
+  }
+  return item;
+}
+
+// Where panels of b lie.
+struct Panels {
+  const float* packed;  // of item 0
+  int64_t item;         // floats from item to item; packed whole, or only the last panel
+  bool direct;
+};
+
+void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy) {
+  const bool folded = p.batch == 1;
+  const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
+  const int64_t right_item = folded ? 0 : b_item(s, p, item);
+  const float* a = data(s.src[0]) + lead(s.src[0], p.a.lead);
+  const float* b_plain = data(s.src[1]) + (b.direct ? lead(s.src[1], p.b.lead) : 0);
+  float* dst = mutable_data(*s.dst) + lead(*s.dst, p.dst_lead);
+  const auto element = [&](const Operand& o, int64_t row, int64_t column) {
+    const int64_t step = s.dst->rank > p.dst_lead && p.dst_row ? o.stride[p.dst_lead] : 0;
+    return data(o) + lead(o, p.dst_lead) + row * step + column;
+  };
+  Tile t{};
+  t.a_row = copy ? p.copied_row() : p.a.row, t.a_k = copy ? 1 : p.a.column, t.c_row = p.dst_row, t.c_vector = kLanes;
+  t.low = finish.low, t.high = finish.high, t.clamped = finish.clamped, t.residual_vector = kLanes;
+  if (finish.residual) t.residual_row = element(*finish.residual, 1, 0) - element(*finish.residual, 0, 0);
+  const int64_t passes = larger(1, ceil_div(p.k, kDepth));
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    const Range depth = piece(p.k, passes, pass);
+    t.k = depth.end - depth.begin, t.first = pass == 0, t.last = pass + 1 == passes;
+    const float* a_pass = a + rows.begin * p.a.row + depth.begin * p.a.column;
+    if (copy) copy_rows(a_pass, p.a, rows.end - rows.begin, t.k, copy, t.a_row), a_pass = copy;
+    for (int64_t i = panels.begin; i < panels.end; ++i) {
+      const Range vectors = piece(p.vectors(), p.panels(), i);
+      const int64_t wide = vectors.end - vectors.begin, column = vectors.begin * kLanes;
+      t.lanes = smaller(kLanes, p.n - (vectors.end - 1) * kLanes);
+      t.bias = finish.bias ? finish.bias + column : nullptr;
+      if (b.direct && t.lanes == kLanes) {
+        t.b = b_plain + column + depth.begin * p.b.row, t.b_k = p.b.row;
+      } else {
+        t.b_k = wide * kLanes;
+        t.b = b.packed + right_item * b.item + (b.direct ? 0 : column * p.k) + depth.begin * t.b_k;
+      }
+      const int64_t tiles = ceil_div(rows.end - rows.begin, tile_rows(static_cast<int>(wide)));
+      for (int64_t r = 0; r < tiles; ++r) {
+        const Range own = piece(rows.end - rows.begin, tiles, r);
+        const int64_t row = rows.begin + own.begin;
+        t.a = a_pass + own.begin * t.a_row;
+        t.c = dst + row * p.dst_row + column;
+        if (finish.residual) t.residual = element(*finish.residual, row, column);
+        kTiles.of[wide - 1][own.end - own.begin - 1](t);
+      }
+    }
+  }
+  if (!finish.program()) return;
+  const int64_t begin = piece(p.vectors(), p.panels(), panels.begin).begin * kLanes;
+  const int64_t end = smaller(p.n, piece(p.vectors(), p.panels(), panels.end - 1).end * kLanes);
+  for (int64_t row = rows.begin; row < rows.end; ++row)
+    finish.run(dst + row * p.dst_row + begin, end - begin, Channel::along, begin, p.n, [&](const Operand& o) { return element(o, row, begin); });
+}
+
+void multiply(const Step& s, const Context& context, const Problem& p, const Panels& b) {
+  if (p.m == 0 || p.n == 0) return;
+  const Finish finish(s, nullptr);
+  const int64_t row_blocks = ceil_div(p.m, kBlockRows);
+  // About 16 pieces in all, of at least two panels each where rows alone do not make as many.
+  const int64_t panel_blocks = larger(1, smaller(ceil_div(p.panels(), 2), ceil_div(16, row_blocks * p.batch)));
+  const int64_t units = p.batch * row_blocks * panel_blocks;
+  const float unit_ns =
+      static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / kMultiplyAdds / static_cast<float>(units);
+  parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
+    float* copy = p.copies() ? reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride) : nullptr;
+    for (int64_t u = begin; u < end; ++u) {
+      const int64_t rows = u % row_blocks, panels = u / row_blocks % panel_blocks, item = u / row_blocks / panel_blocks;
+      multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy);
+    }
+  });
+}
+
+void run_packed(const Step& s, const Context& context) noexcept {
+  const Problem p(s);
+  multiply(s, context, p, {static_cast<const float*>(s.packed), p.packed_floats(), false});
+}
+
+void run_unpacked(const Step& s, const Context& context) noexcept {
+  const Problem p(s);
+  float* scratch = reinterpret_cast<float*>(context.scratch);
+  const Operand& b = s.src[1];
+  const auto item = [&](int64_t i) { return data(b) + lead_offset(b, p.b.lead, b, p.b.lead, i); };
+  if (direct(p)) {
+    const int64_t floats = kTileVectors * kLanes * p.k;
+    if (p.n % kLanes)
+      for (int64_t i = 0, items = p.b_items(s); i < items; ++i)
+        pack_panel(item(i), p.b, p.k, piece(p.vectors(), p.panels(), p.panels() - 1), scratch + i * floats);
+    return multiply(s, context, p, {scratch, floats, true});
+  }
+  const int64_t units = p.b_items(s) * p.panels();
+  parallel(context, units, 20000 / (p.k * kTileVectors * kLanes + 1) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; ++u)
+      pack_item(item(u / p.panels()), p, scratch + u / p.panels() * p.packed_floats(), {u % p.panels(), u % p.panels() + 1});
+  });
+  multiply(s, context, p, {scratch, p.packed_floats(), false});
+}
+
+const Kernel kKernels[] = {
+    {.name = "matmul_f32_packed_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_packed,
+     .needs = needs_packed,
+     .cost = cost_packed,
+     .pack = pack,
+     .run = run_packed},
+    {.name = "matmul_f32_panels_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_unpacked,
+     .needs = needs_unpacked,
+     .cost = cost_unpacked,
+     .pack = nullptr,
+     .run = run_unpacked},
+};
+
+}  // namespace
+extern const KernelTable gemm_table{kKernels, 2};
+#endif
+}  // namespace tenon::cpu::TENON_ISA
