@@ -40,6 +40,8 @@ struct Window {
 
 // dst[n, o, ...] = sum over c and taps of src[n, c, ...] * weight[o, c, taps] + bias[o].
 // Sources: src [n, c, spatial], weight [o, c / group, taps], bias [o] (optional).
+// conv_integer: 8-bit src and weight less their zero points, summed in s32, which wraps; padding counts as the zero point. Sources: src,
+// weight, zero point of src (one element, optional), of weight (one element or [o], optional).
 struct Conv : Window {
   int64_t group = 1;
 

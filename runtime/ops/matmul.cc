@@ -26,21 +26,46 @@ Sides sides(Inference& n) {
   return s;
 }
 
-void infer(Inference& n) {
-  n.expect_inputs(2, 2);
-  n.expect_same_dtype(0, 1);
+Shape infer_shape(Inference& n) {
   const Sides s = sides(n);
   n.equal(n.extent(s.ka), n.extent(s.kb), "columns of input 0 and rows of input 1");
   Shape shape = n.broadcast(s.a, s.b);
   if (n.rank(0) > 1) shape.push(s.m);
   if (n.rank(1) > 1) shape.push(s.n);
-  n.result(n.dtype(0), shape);
+  return shape;
 }
 
-void reference(Reference& r) {
-  const auto& t = r.attributes<Matmul>();
-  const Array &a = *r.in[0], &b = *r.in[1];
-  Array& dst = r.out[0];
+void infer(Inference& n) {
+  n.expect_inputs(2, 2);
+  n.expect_same_dtype(0, 1);
+  n.result(n.dtype(0), infer_shape(n));
+}
+
+// The zero points of operand i, in input 2 + i: one, one for each of `count` rows or columns, or the operand's shape with size 1 along k.
+void expect_zero(Inference& n, int i, Extent count) {
+  if (!n.has(2 + i)) return;
+  n.expect_same_dtype(i, 2 + i);
+  if (n.count(n.shape(2 + i)).dim() == Dim(1)) return;
+  const int rank = n.rank(i);
+  n.expect(rank >= 2, "a vector has one zero point");
+  if (n.rank(2 + i) == 1) return n.equal(n.size(2 + i, 0), count, "zero points of input " + std::to_string(i));
+  n.expect_rank(2 + i, rank);
+  for (int axis = 0; axis < rank; ++axis)
+    n.equal(n.size(2 + i, axis), axis == (i == 0 ? rank - 1 : rank - 2) ? 1 : n.size(i, axis), "zero points of input " + std::to_string(i));
+}
+
+void infer_integer(Inference& n) {
+  n.expect_inputs(2, 4);
+  const auto& t = n.attributes<Matmul>();
+  n.expect(!t.transpose_a && !t.transpose_b, "matmul_integer transposes nothing");
+  for (int i = 0; i < 2; ++i) n.expect(n.dtype(i) == DType::u8 || n.dtype(i) == DType::s8, "the operands of matmul_integer are u8 or s8");
+  const Shape shape = infer_shape(n);
+  if (n.has(2)) expect_zero(n, 0, n.rank(0) > 1 ? n.size(0, -2) : 1);
+  if (n.has(3)) expect_zero(n, 1, n.size(1, -1));
+  n.result(DType::s32, shape);
+}
+
+void multiply(const Matmul& t, const Array& a, const Array& b, Array& dst) {
   std::vector<int64_t> as = a.shape, bs = b.shape;
   if (as.size() == 1) as.insert(as.begin(), 1);
   if (bs.size() == 1) bs.push_back(1);
@@ -67,7 +92,27 @@ void reference(Reference& r) {
   }
 }
 
+void reference(Reference& r) { multiply(r.attributes<Matmul>(), *r.in[0], *r.in[1], r.out[0]); }
+
+// src less its zero points; a list of them runs along axis -2 of the left operand and along axis -1 of the right.
+Array less_zero(const Array& src, const Array* zero, bool left) {
+  Array out = src;
+  if (!zero) return out;
+  std::vector<int64_t> shape = zero->shape;
+  if (zero->count() == 1) shape = {};
+  else if (shape.size() == 1 && left) shape.push_back(1);
+  const std::vector<int64_t> strides = broadcast_strides(shape, src.shape);
+  for (Walk at(src.shape); at.more(); at.next()) out.integer(at.flat()) -= zero->integer(at.offset(strides));
+  return out;
+}
+
+void integer_reference(Reference& r) {
+  const auto zero = [&](int i) { return r.has(i) ? r.in[static_cast<size_t>(i)] : nullptr; };
+  multiply({}, less_zero(*r.in[0], zero(2), true), less_zero(*r.in[1], zero(3), false), r.out[0]);
+}
+
 }  // namespace
 const Op ops::matmul{.name = "matmul", .attributes = Attributes::make<Matmul>, .infer = infer, .reference = reference,
                      .exactness = {Exactness::relative, 1e-5}, .linear = true};
+const Op ops::matmul_integer{.name = "matmul_integer", .attributes = Attributes::make<Matmul>, .infer = infer_integer, .reference = integer_reference};
 }  // namespace tenon

@@ -3,6 +3,8 @@
 namespace tenon {
 
 // dst[..., m, n] = sum over k of a[..., m, k] * b[..., k, n], leading axes broadcast; a vector gains an axis that dst loses.
+// matmul_integer: 8-bit a and b less their zero points, summed in s32, which wraps; no transposes. Sources: a, b, zero point of a (one,
+// one a row, or a's shape with k = 1; optional), of b (one, one a column, or b's shape with k = 1; optional).
 // transpose_a: a is [..., k, m]; transpose_b: b is [..., n, k]. Both need rank 2 or more.
 struct Matmul {
   bool transpose_a = false, transpose_b = false;

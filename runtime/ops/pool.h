@@ -19,12 +19,12 @@ struct Pool : Window {
   }
 };
 
-// global_average_pool, global_max_pool, global_lp_pool: over all spatial axes, which stay with size 1.
-struct GlobalPool {
-  int64_t p = 2;  // global_lp_pool
+// lp_pool: the p-th root of the sum of |src|^p over each window; padding counts as zeros.
+struct LpPool : Pool {
+  int64_t p = 2;
 
-  bool operator==(const GlobalPool&) const = default;
-  void fields(auto& f) { f("p", p); }
+  bool operator==(const LpPool&) const = default;
+  void fields(auto& f) { Pool::fields(f), f("p", p); }
 };
 
 }  // namespace tenon
