@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "device/cpu.h"
+#include "ops/pointwise.h"
 
 namespace tenon {
 namespace {
@@ -70,6 +71,13 @@ class Selector {
       push(std::move(n), {});
       return;
     }
+    // A scalar function alone is a program of one row.
+    if (n.op->function != kNoFunction && n.epilogue.empty()) {
+      Program p{static_cast<int>(n.inputs.size()), {{static_cast<Function>(n.op->function), {}}}};
+      for (int i = 0; i < p.operands; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i);
+      n.op = &ops::pointwise;
+      n.attributes = Pointwise{std::move(p)};
+    }
     Selection best = choose(n);
     if (best.kernels.empty()) {
       push(std::move(n), {});
@@ -109,7 +117,15 @@ class Selector {
     if (needs.src != Wants::any) return layout_of(needs.src, needs.block);
     Layout chosen;
     double most = -1;
-    const int rank = graph_.values[n.outputs[0]].type.shape.rank();
+    const Shape& result = graph_.values[n.outputs[0]].type.shape;
+    const int rank = result.rank();
+    // An operand that broadcasts along the channels, or has other axes, has no blocks.
+    for (ValueId v : n.inputs) {
+      if (v == kNone) continue;
+      const Shape& s = graph_.values[v].type.shape;
+      const bool scalar = std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); });
+      if (!(scalar && (s.rank() == 0 || graph_.values[v].constant)) && (s.rank() != rank || rank < 2 || s[1] != result[1])) return {};
+    }
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       if (n.inputs[i] == kNone) continue;
       const Value& v = graph_.values[n.inputs[i]];
