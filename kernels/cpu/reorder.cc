@@ -21,7 +21,7 @@ Needs needs(const Step& s) {
   Needs n;
   n.src = s.src->block > 1 ? Wants::blocked : Wants::plain;
   n.dst = s.dst->block > 1 ? Wants::blocked : Wants::plain;
-  n.block = static_cast<int16_t>(larger(s.src->block, s.dst->block));
+  n.block = s.src->block > s.dst->block ? s.src->block : s.dst->block;
   return n;
 }
 

@@ -108,7 +108,7 @@ class Selector {
       const auto reads = reads_of(v.type, graph_.values[n.outputs[0]].type, *n.op);
       return reads && *reads != Reads::like_dst;
     }
-    if (v.type.shape.rank() == 0) return true;
+    if (std::all_of(v.type.shape.begin(), v.type.shape.end(), [](Dim d) { return d == Dim(1); }) && (v.constant || v.type.shape.rank() == 0)) return true;
     return needs.src != Wants::any && v.constant;
   }
 
