@@ -35,8 +35,7 @@ MAY = {
     "kernels": {"runtime/base/scalar.h"},
     "formats": OPS | {"formats"},  # formats.cc is the list of formats
     "formats/seal": BASE | {"formats/seal", "formats/weights.h"},
-    "formats/onnx": OPS | {"formats/onnx"},
-    "formats/numpy": OPS | {"formats/numpy"},
+    "formats/onnx": OPS | {"formats/onnx", "formats/formats.h"},
 }
 GENERATED = {"kernels/cpu/tables.inc", "kernels/cpu/levels.inc", "kernels/cuda/tables.inc"}
 
@@ -60,10 +59,10 @@ def allowed(target, may):
 
 
 def rules_of(path):
-    """The rule of the nearest folder that has one; formats that have none of their own read like formats/onnx."""
+    """The rule of the nearest folder that has one; a further format may include what formats/onnx may."""
     folder = str(pathlib.Path(path).parent)
     if folder.startswith("formats/"):
-        return MAY.get(folder, OPS | {folder})
+        return MAY.get(folder, OPS | {folder, "formats/formats.h"})
     return MAY.get(folder)
 
 
