@@ -1,0 +1,41 @@
+#include "ops/concat.h"
+
+#include "ops/op.h"
+
+namespace tenon {
+namespace {
+
+void infer(Inference& n) {
+  n.expect_inputs(1, INT32_MAX);
+  const int rank = n.rank(0), axis = n.axis(n.attributes<Concat>().axis, rank);
+  Shape shape = n.shape(0);
+  Extent sum = n.size(0, axis);
+  for (int i = 1; i < n.inputs(); ++i) {
+    n.expect_same_dtype(0, i);
+    n.expect_rank(i, rank);
+    for (int k = 0; k < rank; ++k) {
+      if (k == axis) continue;
+      n.equal(n.extent(shape[k]), n.size(i, k), "sizes of axis " + std::to_string(k) + " of inputs 0 and " + std::to_string(i));
+      if (n.size(i, k).known()) shape[k] = n.size(i, k);
+    }
+    sum = sum + n.size(i, axis);
+  }
+  shape[axis] = sum;
+  n.result(n.dtype(0), shape);
+}
+
+void reference(Reference& n) {
+  Array& dst = n.out[0];
+  const std::vector<int64_t> strides = strides_of(dst.shape);
+  const int64_t axis = n.attributes<Concat>().axis;
+  const size_t along = static_cast<size_t>(axis < 0 ? axis + dst.rank() : axis);
+  int64_t before = 0;
+  for (const Array* src : n.in) {
+    for (Walk at(src->shape); at.more(); at.next()) dst.move(at.offset(strides) + before * strides[along], *src, at.flat());
+    before += src->shape[along];
+  }
+}
+
+}  // namespace
+const Op ops::concat{.name = "concat", .attributes = Attributes::make<Concat>, .infer = infer, .reference = reference, .moves = true};
+}  // namespace tenon
