@@ -1,18 +1,12 @@
 // reorder: a copy between layouts, f32 and bytes: plain to channels in blocks, back, and plain to plain.
 // Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
-#include "kernels/cpu/operand.h"
-
-#include <cstring>
+#include "kernels/cpu/box.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
 
-int64_t element_bytes(const Operand& o) { return is(o, DType::f32) || is(o, DType::s32) || is(o, DType::u32) ? 4 : is(o, DType::f64) || is(o, DType::s64) || is(o, DType::u64) ? 8 : is(o, DType::f16) || is(o, DType::bf16) || is(o, DType::s16) || is(o, DType::u16) ? 2 : 1; }
-
 const char* reject(const Step& s) {
-  const DType t = static_cast<DType>(s.src->dtype);
-  if (t == DType::string || t == DType::s4 || t == DType::u4 || t == DType::s2 || t == DType::u2 || t == DType::f4e2m1 || t == DType::c64 || t == DType::c128)
-    return "elements are not of 1, 2, 4 or 8 bytes";
+  if (!element_bytes(*s.src)) return "elements are not of 1, 2, 4 or 8 bytes";
   if (s.epilogue.count) return "a copy has no epilogue";
   return nullptr;
 }

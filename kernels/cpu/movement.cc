@@ -1,0 +1,244 @@
+// Ops that move elements, over plain operands of any type of 1, 2, 4 or 8 bytes: each is one box copy or a few. concat also joins
+// channels of blocked operands where every part fills its blocks. gather copies whole rows and checks every index.
+#include "kernels/cpu/box.h"
+#include "kernels/cpu/simd.h"
+#include "ops/concat.h"
+#include "ops/depth_to_space.h"
+#include "ops/gather.h"
+#include "ops/pad.h"
+#include "ops/slice.h"
+#include "ops/split.h"
+#include "ops/transpose.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+template <class A>
+const A& attributes(const Step& s) { return *static_cast<const A*>(s.attributes); }
+
+int64_t from_front(int64_t axis, int rank) { return axis < 0 ? axis + rank : axis; }
+
+const char* reject_elements(const Step& s) {
+  if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
+  if (s.epilogue.count) return "a copy has no epilogue";
+  return nullptr;
+}
+
+Needs plain(const Step&) { return {}; }
+
+float cost(const Step& s) { return 60 + 2.f * static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes; }
+
+// ---- transpose
+void run_transpose(const Step& s, const Context& context) noexcept {
+  const auto& perm = attributes<Transpose>(s).perm;
+  const int rank = s.src->rank;
+  Box b;
+  for (int i = 0; i < rank; ++i) {
+    const int64_t axis = perm.empty() ? rank - 1 - i : from_front(perm[static_cast<size_t>(i)], rank);
+    b.add(s.dst->size[i], s.src->stride[axis], s.dst->stride[i]);
+  }
+  copy_box(b, *s.src, 0, *s.dst, 0, context);
+}
+
+// ---- expand and reshape, identity: a copy with broadcasting
+void run_expand(const Step& s, const Context& context) noexcept {
+  Box b;
+  const int skip = s.dst->rank - s.src->rank;
+  for (int i = 0; i < s.dst->rank; ++i) {
+    const int own = i - skip;
+    b.add(s.dst->size[i], own < 0 || s.src->size[own] == 1 ? 0 : s.src->stride[own], s.dst->stride[i]);
+  }
+  copy_box(b, *s.src, 0, *s.dst, 0, context);
+}
+
+void run_flat(const Step& s, const Context& context) noexcept {
+  Box b;
+  b.add(count(*s.dst), 1, 1);
+  copy_box(b, *s.src, 0, *s.dst, 0, context);
+}
+
+// ---- slice
+int64_t integer(const Operand& o, int64_t i) { return is(o, DType::s64) ? data<int64_t>(o)[i] : data<int32_t>(o)[i]; }
+
+const char* reject_slice(const Step& s) {
+  for (int i = 1; i < s.sources; ++i)
+    if (has(s, i) && !is(s.src[i], DType::s64) && !is(s.src[i], DType::s32)) return "starts, ends, axes and steps are neither s64 nor s32";
+  return reject_elements(s);
+}
+
+void run_slice(const Step& s, const Context& context) noexcept {
+  const Operand& src = *s.src;
+  int64_t first[kMaxRank] = {}, step[kMaxRank];
+  for (int i = 0; i < src.rank; ++i) step[i] = 1;
+  const int64_t n = s.src[1].size[0];
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t axis = has(s, 3) ? from_front(integer(s.src[3], i), src.rank) : i;
+    const SliceAxis a = SliceAxis::of(integer(s.src[1], i), integer(s.src[2], i), has(s, 4) ? integer(s.src[4], i) : 1, src.size[axis]);
+    first[axis] = a.first, step[axis] = a.step;
+  }
+  Box b;
+  int64_t offset = 0;
+  for (int i = 0; i < src.rank; ++i) {
+    offset += first[i] * src.stride[i];
+    b.add(s.dst->size[i], step[i] * src.stride[i], s.dst->stride[i]);
+  }
+  copy_box(b, src, offset, *s.dst, 0, context);
+}
+
+// ---- split
+const char* reject_split(const Step& s) {
+  if (s.destinations < 1) return "no destination";
+  return reject_elements(s);
+}
+
+float cost_split(const Step& s) { return 60 + 2.f * static_cast<float>(count(*s.src) * element_bytes(*s.src)) / kBytes; }
+
+void run_split(const Step& s, const Context& context) noexcept {
+  const int64_t axis = from_front(attributes<Split>(s).axis, s.src->rank);
+  int64_t at = 0;
+  for (int k = 0; k < s.destinations; ++k) {
+    const Operand& dst = s.dst[k];
+    if (!dst.dtype) continue;
+    Box b;
+    for (int i = 0; i < dst.rank; ++i) b.add(dst.size[i], s.src->stride[i], dst.stride[i]);
+    copy_box(b, *s.src, at * s.src->stride[axis], dst, 0, context);
+    at += dst.size[axis];
+  }
+}
+
+// ---- concat
+bool fills_blocks(const Step& s, int64_t block) {
+  for (int i = 0; i < s.sources; ++i)
+    if (!known(s.src[i].size[1]) || s.src[i].size[1] % block) return false;
+  return true;
+}
+
+const char* reject_concat_blocked(const Step& s) {
+  constexpr int64_t kBlock = static_cast<int16_t>(kLanes);
+  if (s.dst->rank < 3 || from_front(attributes<Concat>(s).axis, s.dst->rank) != 1) return "the axis is not that of the channels";
+  if (!fills_blocks(s, kBlock)) return "a part does not fill its blocks of channels";
+  return reject_elements(s);
+}
+
+Needs blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }
+
+void run_concat(const Step& s, const Context& context) noexcept {
+  const Operand& dst = *s.dst;
+  const int64_t axis = from_front(attributes<Concat>(s).axis, dst.rank);
+  int64_t at = 0;
+  for (int k = 0; k < s.sources; ++k) {
+    const Operand& src = s.src[k];
+    Box b;
+    for (int i = 0; i < dst.rank; ++i) {
+      const bool cut = i == dst.block_axis;
+      b.add(cut ? ceil_div(src.size[i], dst.block) : src.size[i], src.stride[i], dst.stride[i]);
+    }
+    if (dst.block > 1) b.add(dst.block, 1, 1);
+    copy_box(b, src, 0, dst, (axis == dst.block_axis ? at / dst.block : at) * dst.stride[axis], context);
+    at += src.size[axis];
+  }
+}
+
+// ---- depth_to_space: the channel index is taken apart, one box copies all
+void run_depth_to_space(const Step& s, const Context& context) noexcept {
+  const auto& a = attributes<DepthToSpace>(s);
+  const Operand &src = *s.src, &dst = *s.dst;
+  const int64_t block = a.blocksize, depth = dst.size[1];
+  const int64_t of_depth = (a.channel(1, 0, 0, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
+  const int64_t of_row = (a.channel(0, 1, 0, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
+  const int64_t of_column = (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
+  Box b;
+  b.add(dst.size[0], src.stride[0], dst.stride[0]);
+  b.add(depth, of_depth, dst.stride[1]);
+  b.add(src.size[2], src.stride[2], dst.stride[2] * block);
+  b.add(block, of_row, dst.stride[2]);
+  b.add(src.size[3], src.stride[3], dst.stride[3] * block);
+  b.add(block, of_column, dst.stride[3]);
+  copy_box(b, src, 0, dst, 0, context);
+}
+
+// ---- pad by a constant
+const char* reject_pad(const Step& s) {
+  if (attributes<Pad>(s).mode != PadMode::constant) return "the mode is not constant";
+  if (!is(s.src[1], DType::s64)) return "pads are not s64";
+  return reject_elements(s);
+}
+
+template <class T>
+void fill(const Operand& dst, T value, const Context& context) {
+  parallel(context, count(dst), 65536, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) mutable_data<T>(dst)[i] = value;
+  });
+}
+
+void fill_with(const Operand& dst, const Operand* value, const Context& context) {
+  switch (element_bytes(dst)) {
+    case 1: return fill<uint8_t>(dst, value ? *data<uint8_t>(*value) : uint8_t{0}, context);
+    case 2: return fill<uint16_t>(dst, value ? *data<uint16_t>(*value) : uint16_t{0}, context);
+    case 4: return fill<uint32_t>(dst, value ? *data<uint32_t>(*value) : 0u, context);
+    default: return fill<uint64_t>(dst, value ? *data<uint64_t>(*value) : uint64_t{0}, context);
+  }
+}
+
+void run_pad(const Step& s, const Context& context) noexcept {
+  const auto& a = attributes<Pad>(s);
+  const Operand &src = *s.src, &dst = *s.dst;
+  fill_with(dst, has(s, 2) ? &s.src[2] : nullptr, context);
+  const int64_t* pads = data<int64_t>(s.src[1]);
+  const int64_t axes = a.axes.empty() ? src.rank : static_cast<int64_t>(a.axes.size());
+  int64_t before[kMaxRank] = {};
+  for (int64_t i = 0; i < axes; ++i) before[a.axes.empty() ? i : from_front(a.axes[static_cast<size_t>(i)], src.rank)] = pads[i];
+  Box b;
+  int64_t from = 0, to = 0;
+  for (int i = 0; i < src.rank; ++i) {
+    const int64_t first = larger(before[i], int64_t{0}), skipped = larger(-before[i], int64_t{0});
+    const int64_t n = larger(smaller(src.size[i] - skipped, dst.size[i] - first), int64_t{0});
+    from += skipped * src.stride[i], to += first * dst.stride[i];
+    b.add(n, src.stride[i], dst.stride[i]);
+  }
+  copy_box(b, src, from, dst, to, context);
+}
+
+// ---- gather
+const char* reject_gather(const Step& s) {
+  if (!is(s.src[1], DType::s64) && !is(s.src[1], DType::s32)) return "indices are neither s64 nor s32";
+  return reject_elements(s);
+}
+
+void run_gather(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &indices = s.src[1];
+  const int axis = static_cast<int>(from_front(attributes<Gather>(s).axis, src.rank));
+  const int64_t outer = count(src, 0, axis), n = src.size[axis], rows = count(indices);
+  const int64_t bytes = count(src, axis + 1, src.rank) * element_bytes(src);
+  parallel(context, outer * rows, larger(1, 16384 / larger(bytes, int64_t{1})), [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t index = integer(indices, i % rows);
+      if (index < -n || index >= n) return context.fault(context, "an index of gather is outside its axis", index, n);
+      if (index < 0) index += n;
+      std::memcpy(mutable_data<char>(*s.dst) + i * bytes, data<char>(src) + (i / rows * n + index) * bytes, static_cast<size_t>(bytes));
+    }
+  });
+}
+
+#define TENON_MOVE(op_, name_, reject_, needs_, cost_, run_) \
+  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_, .pack = nullptr, .run = run_}
+
+const Kernel kKernels[] = {
+    TENON_MOVE("transpose", "transpose_any_box", reject_elements, plain, cost, run_transpose),
+    TENON_MOVE("expand", "expand_any_box", reject_elements, plain, cost, run_expand),
+    TENON_MOVE("slice", "slice_any_box", reject_slice, plain, cost, run_slice),
+    TENON_MOVE("split", "split_any_box", reject_split, plain, cost_split, run_split),
+    TENON_MOVE("concat", "concat_any_box", reject_elements, plain, cost, run_concat),
+    TENON_MOVE("concat", "concat_any_blocks", reject_concat_blocked, blocked, cost, run_concat),
+    TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost, run_depth_to_space),
+    TENON_MOVE("pad", "pad_any_constant", reject_pad, plain, cost, run_pad),
+    TENON_MOVE("gather", "gather_any_rows", reject_gather, plain, cost, run_gather),
+    TENON_MOVE("reshape", "reshape_any_flat", reject_elements, plain, cost, run_flat),
+    TENON_MOVE("squeeze", "squeeze_any_flat", reject_elements, plain, cost, run_flat),
+    TENON_MOVE("unsqueeze", "unsqueeze_any_flat", reject_elements, plain, cost, run_flat),
+    TENON_MOVE("flatten", "flatten_any_flat", reject_elements, plain, cost, run_flat),
+    TENON_MOVE("identity", "identity_any_flat", reject_elements, plain, cost, run_flat),
+};
+}  // namespace
+extern const KernelTable movement_table{kKernels, sizeof kKernels / sizeof *kKernels};
+}  // namespace tenon::cpu::TENON_ISA
