@@ -82,7 +82,10 @@ def made(rule, shared, history):
     if np.issubdtype(dtype, np.integer):
         return (low + (z % np.uint64(high - low + 1)).astype(np.int64)).astype(dtype).reshape(shape)
     u = (z >> np.uint64(40)).astype(np.float64) * 2.0**-24
-    return (low + (high - low) * u).astype(np.float32).astype(dtype).reshape(shape)
+    x = (low + (high - low) * u).astype(np.float32)
+    if "columns" in rule:
+        x *= np.resize(np.array(rule["columns"], np.float32), count)
+    return x.astype(dtype).reshape(shape)
 
 
 def rand(shape, seed, low, high, dtype="f32"):
@@ -109,6 +112,11 @@ def cifar(shape, repeat, low=-2, high=2, first=0, dtype="f32"):
 def digits(shape, repeat, pitch, factor, offset, first=0):
     rule = {"pictures": "digits", "first": first, "repeat": repeat, "pitch": pitch}
     return {"dtype": "f32", "shape": shape} | rule | {"factor": factor, "offset": offset}
+
+
+def wine(shape, seed):
+    """Numbers as large as those of the 13 columns that the tree models were trained on."""
+    return rand(shape, seed, 0, 1) | {"columns": [16, 4, 4, 32, 128, 4, 4, 1, 4, 8, 2, 4, 1024]}
 
 
 UNIT = 2.0**-15  # of 16-bit audio
@@ -276,14 +284,16 @@ MODELS = {
         "xgboost_tree/xgboost_classifier_tree.onnx",
         [
             one("io.npz", x={"npz": "models/xgboost_tree/xgboost_classifier_tree.io.npz", "array": "input"}),
-            *noise([[50, 13], [7, 13]], 0, 16),
+            shown(wine([200, 13], 100)),
+            shown(wine([7, 13], 101)),
         ],
     ),
     "xgboost_regressor": (
         "xgboost_tree/xgboost_regressor_tree.onnx",
         [
             one("io.npz", x={"npz": "models/xgboost_tree/xgboost_regressor_tree.io.npz", "array": "input"}),
-            *noise([[50, 13], [7, 13]], 0, 16),
+            shown(wine([200, 13], 100)),
+            shown(wine([7, 13], 101)),
         ],
     ),
     "llama_kv_260k": (
