@@ -1,0 +1,227 @@
+// Operators that move elements: views, parts, joins, look-ups, resampling.
+#include <algorithm>
+
+#include "formats/onnx/constants.h"
+#include "formats/onnx/import_tables.h"
+#include "formats/onnx/model.h"
+#include "ops/concat.h"
+#include "ops/depth_to_space.h"
+#include "ops/flatten.h"
+#include "ops/gather.h"
+#include "ops/pad.h"
+#include "ops/reshape.h"
+#include "ops/resize.h"
+#include "ops/shape.h"
+#include "ops/slice.h"
+#include "ops/split.h"
+#include "ops/squeeze.h"
+#include "ops/transpose.h"
+#include "ops/trilu.h"
+
+namespace tenon::onnx {
+namespace {
+
+// The integers of an input that decides ranks and axes.
+std::vector<int64_t> decided(const Import& n, int i, const char* what) {
+  if (const auto list = n.numbers(i)) return *list;
+  n.refuse(std::string(what) + " that are decided while the model runs; Tenon needs them when it is loaded");
+}
+
+// Attribute `name` before opset `since`, from then on input i; none where it is left out.
+std::optional<std::vector<int64_t>> list(const Import& n, const char* name, int i, int since) {
+  if (n.opset < since) return n.find(name) ? std::optional(n.integers(name)) : std::nullopt;
+  return n.has(i) ? std::optional(decided(n, i, name)) : std::nullopt;
+}
+
+bool empty(const Import& n, int i) { return !n.has(i) || (n.rank(i) == 1 && n.type(i).shape[0] == Dim(0)); }
+
+Values identity(const Import& n) { return n.emit("identity", None{}, n.in); }
+
+Values squeeze(const Import& n) {
+  Squeeze a;
+  if (const auto axes = list(n, "axes", 1, 13)) {
+    a.axes = *axes;
+    return n.emit("squeeze", a, {input(n, 0)});
+  }
+  Extents& extents = *n.graph().extents;
+  for (int i = 0; i < n.rank(0); ++i) {
+    const Dim size = n.type(0).shape[i];
+    if (size == Dim(1)) a.axes.push_back(i);
+    else if (!extents.differ(size, 1))
+      n.refuse("Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) + " elements, which may be one; name the axes");
+  }
+  return n.emit("squeeze", a, {input(n, 0)});
+}
+
+Values unsqueeze(const Import& n) {
+  const auto axes = list(n, "axes", 1, 13);
+  expect(axes.has_value(), "Unsqueeze names axes");
+  return n.emit("unsqueeze", Unsqueeze{*axes}, {input(n, 0)});
+}
+
+Values concat(const Import& n) {
+  Concat a = n.attributes<Concat>();
+  if (!n.find("axis")) {
+    expect(n.opset < 4, "Concat names an axis");
+    a.axis = 1;
+  }
+  return n.emit("concat", a, n.in);
+}
+
+Values split(const Import& n) {
+  Split a{.axis = n.integer("axis", 0), .num_outputs = n.integer("num_outputs", static_cast<int64_t>(n.node.outputs.size()))};
+  std::vector<ValueId> in = n.in;
+  if (n.opset < 13 && n.find("split")) in = {input(n, 0), n.constant(n.integers("split"))};
+  if (in.size() > 1 && in[1] != kNone) a.num_outputs = 0;
+  return n.emit("split", a, in, n.outputs());
+}
+
+// A bound of a slice. Numbers that stand for "before the first" may be lower than any that Tenon counts with.
+ValueId bound(const Import& n, int i) {
+  const auto values = constant_input(n, i);
+  if (!values || n.element(i) != DType::s64) return input(n, i);
+  Array cut = *values;
+  bool low = false;
+  for (Cell& c : cut.cells) {
+    low |= c.integer < Dim::kLeastNumber;
+    c.integer = std::max(c.integer, Dim::kLeastNumber);
+  }
+  return low ? add_constant(n, cut, DType::s64) : input(n, i);
+}
+
+Values slice(const Import& n) {
+  if (n.opset < 10) {
+    const auto cut = [](std::vector<int64_t> v) {
+      for (int64_t& i : v) i = std::max(i, Dim::kLeastNumber);
+      return v;
+    };
+    std::vector<ValueId> in{input(n, 0), n.constant(cut(n.integers("starts"))), n.constant(cut(n.integers("ends")))};
+    if (n.find("axes")) in.push_back(n.constant(n.integers("axes")));
+    return n.emit("slice", None{}, in);
+  }
+  std::vector<ValueId> in = n.in;
+  for (int i : {1, 2}) in[static_cast<size_t>(i)] = bound(n, i);
+  return n.emit("slice", None{}, in);
+}
+
+Values tile(const Import& n) {
+  if (n.opset >= 6) return n.emit("tile", None{}, n.in);
+  std::vector<int64_t> repeats(static_cast<size_t>(n.rank(0)), 1);
+  const std::vector<int64_t> tiles = decided(n, 1, "tiles"), axis = decided(n, 2, "axis");
+  expect(tiles.size() == 1 && axis.size() == 1 && axis[0] >= 0 && axis[0] < n.rank(0), "Tile of opset 1 has one number of tiles and one axis of the input");
+  repeats[static_cast<size_t>(axis[0])] = tiles[0];
+  return n.emit("tile", None{}, {input(n, 0), n.constant(repeats)});
+}
+
+Values pad(const Import& n) {
+  Pad a;
+  if (n.opset < 11) {
+    const float value = n.real("value", 0);
+    const std::vector<int64_t> pads = n.integers(n.opset < 2 ? "paddings" : "pads");
+    const ValueId src = input(n, 0);
+    a = n.attributes<Pad>();
+    return n.emit("pad", a, {src, n.constant(pads), value == 0 ? kNone : n.scalar(value, n.element(0))});
+  }
+  a = n.attributes<Pad>();
+  if (n.has(3)) a.axes = decided(n, 3, "axes");
+  std::vector<ValueId> in = n.in;
+  if (in.size() > 3) in.resize(3);
+  // No axes, said by an empty list: nothing is padded.
+  if (n.has(3) && a.axes.empty()) return identity(n);
+  return n.emit("pad", a, in);
+}
+
+Values reshape(const Import& n) {
+  if (n.opset >= 5) return n.emit("reshape", n.attributes<Reshape>(), n.in);
+  n.ignore("consumed_inputs");
+  return n.emit("reshape", Reshape{}, {input(n, 0), n.constant(n.integers("shape"))});
+}
+
+Values dropout(const Import& n) {
+  n.ignore("consumed_inputs"), n.ignore("ratio"), n.ignore("seed");
+  if (n.opset < 7 && n.integer("is_test", 0) == 0) n.refuse("Dropout that trains; export the model for inference");
+  if (n.has(2)) {
+    const auto training = n.numbers(2);
+    const auto ratio = constant_input(n, 1);
+    const bool keeps_all = n.has(1) && ratio && ratio->number(0) == 0;
+    if (!keeps_all && !(training && training->size() == 1 && (*training)[0] == 0)) n.refuse("Dropout that trains; export the model for inference");
+  }
+  Values out = n.emit("identity", None{}, {input(n, 0)});
+  if (!n.wants(1)) return out;
+  const ValueId all = n.scalar(1, n.opset < 10 ? n.element(0) : DType::boolean);
+  out.push_back(n.emit("expand", None{}, {all, n.emit("shape", ShapeOf{}, {input(n, 0)})}));
+  return out;
+}
+
+// Factors that are known become attributes, by which the planner sees them.
+void take_scales(const Import& n, int i, Resize& a, std::vector<ValueId>& in) {
+  const auto scales = constant_input(n, i);
+  if (!scales) {
+    in = {in[0], in.size() > 1 ? in[1] : kNone, input(n, i)};
+    return;
+  }
+  for (int64_t k = 0; k < scales->count(); ++k) a.scales.push_back(static_cast<float>(scales->number(k)));
+}
+
+Values upsample(const Import& n) {
+  Resize a;
+  a.coordinate_transformation_mode = ResizeCoordinates::asymmetric, a.nearest_mode = NearestMode::floor;
+  const std::string mode = n.text("mode", "nearest");
+  expect(mode == "nearest" || mode == "linear" || mode == "bilinear", "the mode of Upsample is nearest or linear");
+  if (mode != "nearest") a.mode = ResizeMode::linear;
+  std::vector<ValueId> in{input(n, 0)};
+  if (n.opset < 7) {
+    expect(n.rank(0) == 4, "Upsample of opset 1 has an input of four axes");
+    a.scales = {1, 1, n.real("height_scale", 0), n.real("width_scale", 0)};
+  } else if (n.opset < 9) {
+    a.scales = n.reals("scales");
+  } else {
+    take_scales(n, 1, a, in);
+  }
+  return n.emit("resize", a, in);
+}
+
+Values resize(const Import& n) {
+  Resize a = n.attributes<Resize>();
+  std::vector<ValueId> in{input(n, 0)};
+  if (n.opset < 11) {
+    a.coordinate_transformation_mode = ResizeCoordinates::asymmetric, a.nearest_mode = NearestMode::floor;
+    take_scales(n, 1, a, in);
+    return n.emit("resize", a, in);
+  }
+  if (a.coordinate_transformation_mode == ResizeCoordinates::tf_crop_and_resize) in.push_back(input(n, 1));
+  // Older opsets say "not this one" by an empty tensor.
+  const bool by_sizes = !empty(n, 3);
+  expect(by_sizes == empty(n, 2), "Resize has either scales or sizes");
+  if (!by_sizes) take_scales(n, 2, a, in);
+  else in = {in[0], in.size() > 1 ? in[1] : kNone, kNone, input(n, 3)};
+  return n.emit("resize", a, in);
+}
+
+constexpr ImportRow kRows[] = {
+    {"Identity", identity},
+    {"Squeeze", squeeze},
+    {"Unsqueeze", unsqueeze},
+    TENON_AS("Flatten", "flatten", Flatten),
+    {"Concat", concat},
+    {"Split", split},
+    {"Slice", slice},
+    TENON_AS("Gather", "gather", Gather),
+    TENON_AS("GatherElements", "gather_elements", Gather),
+    TENON_AS("GatherND", "gather_nd", GatherNd),
+    TENON_AS("Expand", "expand", None),
+    {"Tile", tile},
+    {"Pad", pad},
+    TENON_AS("Trilu", "trilu", Trilu),
+    TENON_AS("DepthToSpace", "depth_to_space", DepthToSpace),
+    TENON_AS("SpaceToDepth", "space_to_depth", DepthToSpace),
+    TENON_AS("Transpose", "transpose", Transpose),
+    {"Reshape", reshape},
+    {"Dropout", dropout},
+    {"Resize", resize},
+    {"Upsample", upsample},
+};
+
+}  // namespace
+const ImportTable kMovementRows = kRows;
+}  // namespace tenon::onnx
