@@ -93,7 +93,7 @@ struct ImportRow {
 using ImportTable = std::span<const ImportRow>;
 
 // An operator that is one op with attributes of the same names.
-#define TENON_AS(onnx, op, ...) \
-  ::tenon::onnx::ImportRow { onnx, [](const ::tenon::onnx::Import& n) -> ::tenon::onnx::Values { return n.emit(op, n.attributes<__VA_ARGS__>(), n.in, n.outputs()); } }
+#define TENON_AS(name_, op_, ...) \
+  ::tenon::onnx::ImportRow { name_, [](const ::tenon::onnx::Import& n) -> ::tenon::onnx::Values { return n.emit(op_, n.attributes<__VA_ARGS__>(), n.in, n.outputs()); } }
 
 }  // namespace tenon::onnx
