@@ -10,6 +10,7 @@ struct LoadLimits {
   int64_t nodes = 4'000'000;                   // subgraphs and expanded functions included
   int64_t tensors = 4'000'000;
   int64_t elements = int64_t{1} << 40;         // of one tensor
+  int64_t unpacked_bytes = int64_t{1} << 30;   // of all compressed members of an archive
   int64_t depth = 32;                          // of nested subgraphs
   int64_t calls = 100;                         // of nested model-local functions
   int64_t fold_bytes_node = int64_t{64} << 20;   // a constant result larger than this is left to run time
