@@ -24,9 +24,9 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-Port port(const Graph& g, ValueId id) {
+Port port(const Graph& g, ValueId id, const std::string& name) {
   const Value& v = g.values[id];
-  Port p{v.name, v.type.dtype, {}};
+  Port p{name, v.type.dtype, {}};
   for (Dim d : v.type.shape) p.shape.push_back(d.known() ? Axis{d.number(), ""} : Axis{-1, g.extents->text(d)});
   return p;
 }
@@ -60,12 +60,15 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
   ReadModel model = read(*m);
   m->format = model.format;
   m->times.build = watch.lap();
+  // Callers use the names of the file, whatever passes make of the values.
+  std::vector<std::string> names;
+  for (ValueId v : model.graph.outputs) names.push_back(model.graph.values[v].name);
   stage(options, "passes");
   if (!options.reference) run_passes(model.graph, {.limits = options.limits});
   m->times.passes = watch.lap();
   stage(options, "plan");
-  for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v));
-  for (ValueId v : model.graph.outputs) m->outputs.push_back(port(model.graph, v));
+  for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
+  for (size_t i = 0; i < names.size(); ++i) m->outputs.push_back(port(model.graph, model.graph.outputs[i], names[i]));
   m->graph = std::move(model.graph);
   if (!options.reference) m->plan = make_plan(clone(m->graph), m->plan_options);
   m->times.pack = m->plan ? m->plan->summary.pack_ms : 0;

@@ -74,7 +74,7 @@ void explain_plan(const Plan& plan, PlanReport& out) {
     r.op = n.op->name;
     r.output = g.values[n.outputs[0]].name;
     r.kernel = !p.subplans.empty() ? "branches" : p.kernels.empty() ? "reference" : p.kernels[0]->name;
-    r.text = text(g, p.node);
+    r.text = text(g, n);
     r.packed_bytes = p.needs.packed_bytes;
     for (ValueId v : n.inputs)
       if (v != kNone) r.bytes_read += likely_bytes(g.values[v].type, values);

@@ -1,0 +1,136 @@
+// max_pool and average_pool, f32. Blocked: a pixel is a vector of channels, windows are walked tap by tap over the taps that fall on
+// the source. Plain: the same over one channel at a time, rows of dst in vectors where the window moves by one.
+#include "kernels/cpu/operand.h"
+#include "kernels/cpu/simd.h"
+#include "ops/pool.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+// A window over up to three spatial axes; missing ones are in front and have one element.
+struct Geometry {
+  int64_t src[3] = {1, 1, 1}, dst[3] = {1, 1, 1}, taps[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1}, before[3] = {}, after[3] = {};
+};
+
+Geometry geometry(const Step& s) {
+  const Pool& a = *static_cast<const Pool*>(s.attributes);
+  const Operand &src = *s.src, &dst = *s.dst;
+  Geometry g;
+  const int spatial = src.rank - 2, skip = 3 - spatial;
+  for (int i = 0; i < spatial; ++i) {
+    const size_t k = static_cast<size_t>(i);
+    const int at = skip + i;
+    g.src[at] = src.size[2 + i], g.dst[at] = dst.size[2 + i], g.taps[at] = a.kernel_shape[k];
+    g.stride[at] = a.stride(k), g.dilation[at] = a.dilation(k);
+    g.before[at] = a.before(k, g.src[at], g.taps[at]), g.after[at] = a.after(k, g.src[at], g.taps[at]);
+  }
+  return g;
+}
+
+// The taps of output i along an axis that fall on the source, and how many fall on source or pads.
+struct Taps {
+  int64_t first, count, origin, padded;
+};
+Taps taps(const Geometry& g, int axis, int64_t i) {
+  const int64_t origin = i * g.stride[axis] - g.before[axis], d = g.dilation[axis];
+  const int64_t first = origin < 0 ? ceil_div(-origin, d) : 0;
+  const int64_t end = smaller(g.taps[axis], origin < g.src[axis] ? ceil_div(g.src[axis] - origin, d) : 0);
+  const int64_t within = smaller(g.taps[axis], larger(int64_t{0}, ceil_div(g.src[axis] + g.after[axis] - origin, d)));
+  return {first, larger(int64_t{0}, end - first), origin, within};
+}
+
+template <bool average>
+V window(const float* src, const int64_t* step, const Geometry& g, const Taps* t, int64_t lanes, float scale) {
+  V sum(average ? 0.f : -INFINITY);
+  for (int64_t z = t[0].first; z < t[0].first + t[0].count; ++z)
+    for (int64_t y = t[1].first; y < t[1].first + t[1].count; ++y) {
+      const float* row = src + (t[0].origin + z * g.dilation[0]) * step[0] + (t[1].origin + y * g.dilation[1]) * step[1];
+      for (int64_t x = t[2].first; x < t[2].first + t[2].count; ++x) {
+        const V v = load(row + (t[2].origin + x * g.dilation[2]) * step[2], lanes);
+        sum = average ? sum + v : most(sum, v);
+      }
+    }
+  return average ? sum * V(scale) : sum;
+}
+
+float scale_of(const Taps* t, bool include_pads) {
+  int64_t n = 1;
+  for (int i = 0; i < 3; ++i) n *= include_pads ? t[i].padded : t[i].count;
+  return 1.f / static_cast<float>(n);
+}
+
+const char* reject(const Step& s) {
+  if (!is_f32(*s.src) || !is_f32(*s.dst)) return "src or dst is not f32";
+  if (s.destinations > 1 && s.dst[1].dtype) return "the indices are wanted";
+  if (s.src->rank > 5) return "more than three spatial axes";
+  if (s.epilogue.count) return "no epilogue";
+  return nullptr;
+}
+
+Needs needs_blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }
+Needs needs_plain(const Step&) { return {}; }
+
+float work(const Step& s) {
+  const Geometry g = geometry(s);
+  return static_cast<float>(count(*s.dst) * g.taps[0] * g.taps[1] * g.taps[2]);
+}
+float cost_blocked(const Step& s) { return 60 + work(s) / kLanes; }
+float cost_plain(const Step& s) {
+  const Geometry g = geometry(s);
+  return 60 + work(s) / (g.stride[2] == 1 ? kLanes / 2 : 1);
+}
+
+template <bool average>
+void run_blocked(const Step& s, const Context& context) noexcept {
+  const Geometry g = geometry(s);
+  const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
+  const int64_t blocks = ceil_div(s.src->size[1], kLanes), planes = s.src->size[0] * blocks;
+  const int64_t step[3] = {g.src[1] * g.src[2] * kLanes, g.src[2] * kLanes, kLanes};
+  const int64_t plane = g.src[0] * step[0], rows = g.dst[0] * g.dst[1];
+  parallel(context, planes * rows, larger(int64_t{1}, int64_t{2048} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])), [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; ++u) {
+      const float* src = data(*s.src) + u / rows * plane;
+      float* dst = mutable_data(*s.dst) + u * g.dst[2] * kLanes;
+      Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
+      for (int64_t x = 0; x < g.dst[2]; ++x) {
+        t[2] = taps(g, 2, x);
+        store(dst + x * kLanes, window<average>(src, step, g, t, kLanes, average ? scale_of(t, include) : 1.f));
+      }
+    }
+  });
+}
+
+template <bool average>
+void run_plain(const Step& s, const Context& context) noexcept {
+  const Geometry g = geometry(s);
+  const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
+  const int64_t planes = s.src->size[0] * s.src->size[1], rows = g.dst[0] * g.dst[1];
+  const int64_t step[3] = {g.src[1] * g.src[2], g.src[2], 1}, plane = g.src[0] * step[0];
+  parallel(context, planes * rows, larger(int64_t{1}, int64_t{4096} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])), [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; ++u) {
+      const float* src = data(*s.src) + u / rows * plane;
+      float* dst = mutable_data(*s.dst) + u * g.dst[2];
+      Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
+      for (int64_t x = 0; x < g.dst[2];) {
+        t[2] = taps(g, 2, x);
+        // Neighbouring windows with all their taps on the source are one vector when the window moves by one.
+        const int64_t reach = g.src[2] - (g.taps[2] - 1) * g.dilation[2] + g.before[2] - x;
+        const int64_t lanes = g.stride[2] == 1 && t[2].count == g.taps[2] ? smaller(kLanes, smaller(reach, g.dst[2] - x)) : 1;
+        store(dst + x, window<average>(src, step, g, t, lanes, average ? scale_of(t, include) : 1.f), lanes);
+        x += lanes;
+      }
+    }
+  });
+}
+
+#define TENON_POOL(op_, name_, needs_, cost_, run_) \
+  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs_, .cost = cost_, .pack = nullptr, .run = run_}
+const Kernel kKernels[] = {
+    TENON_POOL("max_pool", "max_pool_f32_plain", needs_plain, cost_plain, run_plain<false>),
+    TENON_POOL("max_pool", "max_pool_f32_blocked", needs_blocked, cost_blocked, run_blocked<false>),
+    TENON_POOL("average_pool", "average_pool_f32_plain", needs_plain, cost_plain, run_plain<true>),
+    TENON_POOL("average_pool", "average_pool_f32_blocked", needs_blocked, cost_blocked, run_blocked<true>),
+};
+}  // namespace
+extern const KernelTable pool_table{kKernels, 4};
+}  // namespace tenon::cpu::TENON_ISA
