@@ -1,6 +1,6 @@
 #include "base/attributes.h"
 
-#include <cstdio>
+#include <charconv>
 
 #include "base/error.h"
 
@@ -24,8 +24,7 @@ class Printer : public FieldVisitor {
  private:
   static std::string number(float v) {
     char buffer[32];
-    std::snprintf(buffer, sizeof buffer, "%.9g", static_cast<double>(v));
-    return buffer;
+    return {buffer, std::to_chars(buffer, buffer + sizeof buffer, v).ptr};  // the shortest that reads back as v
   }
   static std::string quoted(const std::string& s) { return "\"" + printable(s) + "\""; }
   template <class T, class F>

@@ -1,11 +1,27 @@
 #include "base/type.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 
 #include "base/error.h"
 
 namespace tenon {
+namespace {
+
+// One value, or several in brackets; many are cut short.
+template <class T>
+std::string list(const std::vector<T>& values) {
+  constexpr size_t kMost = 16;
+  std::string out;
+  for (size_t i = 0; i < values.size() && i < kMost; ++i) {
+    char buffer[32];
+    out += (i ? ", " : "") + std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, values[i]).ptr);
+  }
+  if (values.size() > kMost) out += ", ... (" + std::to_string(values.size()) + ")";
+  return values.size() == 1 ? out : "[" + out + "]";
+}
+
+}  // namespace
 
 Shape::Shape(std::initializer_list<Dim> dims) {
   for (Dim d : dims) push(d);
@@ -47,12 +63,9 @@ std::string text(const Type& type, const Extents& extents) {
   if (type.layout.block > 1) out += " blocked(" + std::to_string(type.layout.axis) + ", " + std::to_string(type.layout.block) + ")";
   if (type.layout.room.rank()) out += " room" + text(type.layout.room, extents) + " at " + extents.text(type.layout.offset);
   if (const Quantisation* q = type.quantisation.get()) {
-    char buffer[64];
-    if (q->scale.size() == 1)
-      std::snprintf(buffer, sizeof buffer, " scale %.9g zero %d", static_cast<double>(q->scale[0]), q->zero[0]);
-    else
-      std::snprintf(buffer, sizeof buffer, " scale(%zu) axis %d", q->scale.size(), q->axis);
-    out += buffer;
+    out += " scale " + list(q->scale) + " zero " + list(q->zero);
+    if (q->axis >= 0) out += " axis " + std::to_string(q->axis);
+    if (q->expressed != DType::f32) out += " as " + std::string(name(q->expressed));
   }
   return out;
 }

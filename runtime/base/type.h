@@ -67,7 +67,8 @@ struct Type {
   bool operator==(const Type& other) const;
 };
 
-// As printed: "f32[n, 3, 224, 224]", "u8[1, 16] scale 0.02 zero 128", "f32[1, 16, 14, 14] blocked(1, 16)".
+// As printed: "f32[n, 3, 224, 224]", "u8[1, 16] scale 0.02 zero 128", "s8[2, 3] scale [0.5, 0.25] zero [0, 0] axis 0",
+// "f32[1, 16, 14, 14] blocked(1, 16)".
 std::string text(const Type& type, const Extents& extents);
 std::string text(const Shape& shape, const Extents& extents);
 
