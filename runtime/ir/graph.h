@@ -118,6 +118,8 @@ class Rewriter {
   void at(NodeId n) { at_ = n; }
   // Infers and appends; see emit in ops/op.h, which calls it.
   std::vector<ValueId> emit(const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs = 1, std::string name = {});
+  // The same for a whole node; its outputs say only which of them are wanted.
+  std::vector<ValueId> emit(Node n);
   // Puts the emitted nodes into their places.
   void finish();
   Graph& graph() { return graph_; }

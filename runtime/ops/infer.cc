@@ -204,26 +204,45 @@ void infer(Graph& g, NodeId id) {
   }
 }
 
-std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name,
-                          std::vector<std::shared_ptr<Graph>> subgraphs) {
-  Node n;
-  n.op = &op;
-  n.attributes = std::move(attributes);
-  n.inputs = std::move(inputs);
-  n.name = std::move(name);
-  n.subgraphs = std::move(subgraphs);
-  for (int i = 0; i < outputs; ++i) n.outputs.push_back(g.add_value({}));
+namespace {
+
+std::vector<ValueId> append(Graph& g, Node n) {
+  for (ValueId& v : n.outputs) v = v == kNone ? kNone : g.add_value({});
   const std::vector<ValueId> out = n.outputs;
   g.nodes.push_back(std::move(n));
   infer(g, static_cast<NodeId>(g.nodes.size() - 1));
   return out;
 }
 
-std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name) {
+}  // namespace
+
+std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name,
+                          std::vector<std::shared_ptr<Graph>> subgraphs) {
+  Node n;
+  n.op = &op;
+  n.attributes = std::move(attributes);
+  n.inputs = std::move(inputs);
+  n.outputs.assign(static_cast<size_t>(outputs), 0);
+  n.name = std::move(name);
+  n.subgraphs = std::move(subgraphs);
+  return append(g, std::move(n));
+}
+
+std::vector<ValueId> Rewriter::emit(Node n) {
   if (first_ == SIZE_MAX) first_ = graph_.nodes.size();
-  if (name.empty() && at_ < static_cast<NodeId>(first_)) name = graph_.nodes[at_].name;
+  if (n.name.empty() && at_ < static_cast<NodeId>(first_)) n.name = graph_.nodes[at_].name;
   places_.push_back(at_);
-  return tenon::emit(graph_, op, std::move(attributes), std::move(inputs), outputs, std::move(name));
+  return append(graph_, std::move(n));
+}
+
+std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs, std::string name) {
+  Node n;
+  n.op = &op;
+  n.attributes = std::move(attributes);
+  n.inputs = std::move(inputs);
+  n.outputs.assign(static_cast<size_t>(outputs), 0);
+  n.name = std::move(name);
+  return emit(std::move(n));
 }
 
 std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents) {

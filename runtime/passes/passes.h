@@ -1,0 +1,31 @@
+// The passes, one file each. A pass keeps what the graph means; pipeline.cc says in which order they run.
+#pragma once
+
+#include "base/limits.h"
+#include "ir/graph.h"
+
+namespace tenon {
+
+// What a run of the pipeline carries from pass to pass.
+struct PassContext {
+  LoadLimits limits;
+  int64_t folded_bytes = 0;  // of all constants made so far
+};
+
+// ---- constants and dead code
+void fold(Graph& g, PassContext& context);
+void trim_captures(Graph& g);
+void fold_if(Graph& g);
+void share_constants(Graph& g);
+void drop_dead(Graph& g);
+void merge_common(Graph& g);
+
+// ---- one way to say each thing
+void simplify(Graph& g);
+void simplify_shapes(Graph& g);
+void merge_transposes(Graph& g);
+
+// Guards about sizes that nothing computes any more go.
+void drop_guards(Graph& g);
+
+}  // namespace tenon

@@ -1,0 +1,61 @@
+#include "passes/pipeline.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "ir/verify.h"
+
+namespace tenon {
+namespace {
+
+template <void (*pass)(Graph&)>
+void plain(Graph& g, PassContext&) { pass(g); }
+
+constexpr PassRow kPipeline[] = {
+    {"share_constants", plain<share_constants>},
+    {"fold", fold},
+    {"trim_captures", plain<trim_captures>},
+    {"fold_if", plain<fold_if>},
+    {"simplify", plain<simplify>},
+    {"simplify_shapes", plain<simplify_shapes>},
+    {"merge_transposes", plain<merge_transposes>},
+    {"merge_common", plain<merge_common>},
+    {"drop_dead", plain<drop_dead>},
+};
+
+// Subgraphs first, so that a pass sees bodies that are done.
+void run_nested(const PassRow& pass, Graph& g, PassContext& context) {
+  for (size_t i = 0; i < g.nodes.size(); ++i)
+    if (!g.nodes[i].dead)
+      for (const auto& sub : std::vector(g.nodes[i].subgraphs)) run_nested(pass, *sub, context);
+  pass.run(g, context);
+  compact(g);
+}
+
+void run_row(const PassRow& pass, Graph& g, PassContext& context, bool check) {
+  run_nested(pass, g, context);
+  if (check) verify(g, Stage::portable, pass.name);
+}
+
+}  // namespace
+
+std::span<const PassRow> pipeline() { return kPipeline; }
+
+void run_passes(Graph& g, const PassOptions& options, const PassObserver& observe) {
+  if (options.verify) verify(g, Stage::portable, "reader");
+  PassContext context{options.limits};
+  for (const PassRow& pass : kPipeline) {
+    run_row(pass, g, context, options.verify);
+    if (observe) observe(pass.name, g);
+  }
+  drop_guards(g);
+}
+
+void run_pass(std::string_view name, Graph& g, const PassOptions& options) {
+  const auto found = std::find_if(std::begin(kPipeline), std::end(kPipeline), [&](const PassRow& p) { return p.name == name; });
+  if (found == std::end(kPipeline)) throw Error(Code::bad_usage, "no pass is called " + printable(name));
+  PassContext context{options.limits};
+  run_row(*found, g, context, options.verify);
+}
+
+}  // namespace tenon

@@ -1,0 +1,38 @@
+// The list of passes, and how it is run.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "passes/passes.h"
+
+namespace tenon {
+
+struct PassOptions {
+  LoadLimits limits;
+#ifdef NDEBUG
+  bool verify = false;
+#else
+  bool verify = true;  // after every pass
+#endif
+};
+
+struct PassRow {
+  std::string_view name;
+  void (*run)(Graph&, PassContext&);
+};
+
+// In the order they run; a pass may stand in it more than once.
+std::span<const PassRow> pipeline();
+
+// Called behind each pass.
+using PassObserver = std::function<void(std::string_view name, const Graph&)>;
+
+// Throws Error where a constant cannot be read, and what inference throws. An output that is the same as an input, or as another
+// output, has the name of that afterwards.
+void run_passes(Graph& g, const PassOptions& options = {}, const PassObserver& observe = {});
+// One pass of the list, on g and its subgraphs.
+void run_pass(std::string_view name, Graph& g, const PassOptions& options = {});
+
+}  // namespace tenon
