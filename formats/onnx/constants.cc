@@ -16,6 +16,14 @@ std::optional<Array> constant_input(const Import& n, int i) {
   return array_of(v);
 }
 
+std::optional<Array> tensor_attribute(const Import& n, std::string_view name) {
+  const ValueId v = n.tensor(name);
+  if (v == kNone) return std::nullopt;
+  const Value& value = n.graph().values[static_cast<size_t>(v)];
+  expect(value.constant && !value.constant->strings, "attribute " + std::string(name) + " is a tensor of numbers");
+  return array_of(value);
+}
+
 ValueId add_constant(const Import& n, const Array& elements, DType dtype) {
   std::vector<uint64_t> storage(static_cast<size_t>(storage_bytes(dtype, elements.count()) + 7) / 8);
   store(elements, dtype, storage.data());

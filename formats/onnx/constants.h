@@ -14,6 +14,8 @@ ValueId input(const Import& n, int i);
 
 // The elements of input i when it is a constant tensor of numbers.
 std::optional<Array> constant_input(const Import& n, int i);
+// The elements of an attribute that is a tensor; no value where it is absent.
+std::optional<Array> tensor_attribute(const Import& n, std::string_view name);
 
 // A constant with these elements, stored as `dtype`.
 ValueId add_constant(const Import& n, const Array& elements, DType dtype);
