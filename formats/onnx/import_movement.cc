@@ -4,19 +4,25 @@
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
 #include "formats/onnx/model.h"
+#include "ops/compress.h"
 #include "ops/concat.h"
 #include "ops/depth_to_space.h"
 #include "ops/flatten.h"
 #include "ops/gather.h"
+#include "ops/one_hot.h"
 #include "ops/pad.h"
 #include "ops/reshape.h"
 #include "ops/resize.h"
+#include "ops/reverse_sequence.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 #include "ops/slice.h"
 #include "ops/split.h"
 #include "ops/squeeze.h"
+#include "ops/top_k.h"
 #include "ops/transpose.h"
 #include "ops/trilu.h"
+#include "ops/unique.h"
 
 namespace tenon::onnx {
 namespace {
@@ -198,6 +204,20 @@ Values resize(const Import& n) {
   return n.emit("resize", a, in);
 }
 
+Values compress(const Import& n) { return n.emit("compress", Compress{.flat = !n.find("axis"), .axis = n.integer("axis", 0)}, n.in); }
+
+Values unique(const Import& n) {
+  const Unique a{.flat = !n.find("axis"), .sorted = n.integer("sorted", 1) != 0, .axis = n.integer("axis", 0)};
+  return n.emit("unique", a, n.in, n.outputs());
+}
+
+Values top_k(const Import& n) {
+  std::vector<ValueId> in = n.in;
+  if (n.opset < 10) in = {input(n, 0), n.constant({n.integer("k", -1)})};
+  TopK a{.axis = n.integer("axis", -1), .largest = n.integer("largest", 1) != 0, .sorted = n.integer("sorted", 1) != 0};
+  return n.emit("top_k", a, in, n.outputs());
+}
+
 constexpr ImportRow kRows[] = {
     {"Identity", identity},
     {"Squeeze", squeeze},
@@ -209,6 +229,10 @@ constexpr ImportRow kRows[] = {
     TENON_AS("Gather", "gather", Gather),
     TENON_AS("GatherElements", "gather_elements", Gather),
     TENON_AS("GatherND", "gather_nd", GatherNd),
+    TENON_AS("Scatter", "scatter_elements", ScatterElements),
+    TENON_AS("ScatterElements", "scatter_elements", ScatterElements),
+    TENON_AS("ScatterND", "scatter_nd", ScatterNd),
+    TENON_AS("TensorScatter", "tensor_scatter", TensorScatter),
     TENON_AS("Expand", "expand", None),
     {"Tile", tile},
     {"Pad", pad},
@@ -220,6 +244,12 @@ constexpr ImportRow kRows[] = {
     {"Dropout", dropout},
     {"Resize", resize},
     {"Upsample", upsample},
+    TENON_AS("ReverseSequence", "reverse_sequence", ReverseSequence),
+    TENON_AS("OneHot", "one_hot", OneHot),
+    TENON_AS("NonZero", "nonzero", None),
+    {"Compress", compress},
+    {"Unique", unique},
+    {"TopK", top_k},
 };
 
 }  // namespace

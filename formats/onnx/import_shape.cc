@@ -5,6 +5,7 @@
 #include "formats/onnx/import_tables.h"
 #include "formats/onnx/model.h"
 #include "ops/cast.h"
+#include "ops/eye_like.h"
 #include "ops/shape.h"
 
 namespace tenon::onnx {
@@ -90,6 +91,7 @@ constexpr ImportRow kRows[] = {
     {"CastLike", cast_like},
     TENON_AS("BitCast", "bit_cast", BitCast),
     {"Range", range},
+    TENON_AS("EyeLike", "eye_like", EyeLike),
 };
 
 }  // namespace
