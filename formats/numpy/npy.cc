@@ -133,8 +133,8 @@ class HeaderParser {
       if (sizes.size() == kMostRank) refuse("has a shape of more than " + std::to_string(kMostRank) + " axes");
       sizes.push_back(size());
       if (take(',')) continue;
-      if (sizes.size() == 1) refuse("has a number in brackets where a shape belongs");
       need(')');
+      if (sizes.size() == 1) refuse("has a number in brackets where a shape belongs");
       break;
     }
     return sizes;
@@ -149,29 +149,31 @@ struct Element {
   bool swapped;
 };
 
+[[noreturn]] void refuse_type(const std::string& descr, const std::string& why) {
+  throw Error(Code::not_supported, "the element type \"" + printable(descr) + "\" " + why);
+}
+
 Element element_of(const std::string& descr) {
-  const auto refuse = [&](const std::string& why) { throw Error(Code::not_supported, "the element type \"" + printable(descr) + "\" " + why); };
-  if (descr.size() < 2 || descr.size() > 8) refuse("is none that Tenon reads");
-  const bool ordered = std::strchr("<>|=", descr[0]) != nullptr;
-  const char kind = descr[ordered ? 1 : 0];
+  if (descr.empty() || descr.size() > 8) refuse_type(descr, "is none that Tenon reads");
+  const bool ordered = std::string_view("<>|=").find(descr[0]) != std::string_view::npos;
+  const char kind = descr.size() > 1 && ordered ? descr[1] : descr[0];
   switch (kind) {
-    case 'O': refuse("is Python objects, which are pickled code; Tenon never reads them");
+    case 'O': refuse_type(descr, "is Python objects, which are pickled code; Tenon never reads them");
     case 'U':
     case 'S':
-    case 'a': refuse("is text; give strings as a .pb file");
+    case 'a': refuse_type(descr, "is text; give strings as a .pb file");
     case 'M':
-    case 'm': refuse("is dates; convert them to numbers");
-    case 'V': refuse("is raw memory; convert it to numbers");
+    case 'm': refuse_type(descr, "is dates; convert them to numbers");
+    case 'V': refuse_type(descr, "is raw memory; convert it to numbers");
     default: break;
   }
-  const std::string width = descr.substr(ordered ? 2 : 1);
+  const std::string width = descr.substr(std::min<size_t>(ordered ? 2 : 1, descr.size()));
   for (const NumpyType& t : kTypes)
     if (t.kind == kind && width == std::to_string(t.bytes)) {
       if (descr[0] == '|' && t.bytes > 1) break;
       return {t.dtype, descr[0] == '>' && t.bytes > 1};
     }
-  refuse("is none that Tenon reads: b1, i1 to i8, u1 to u8, f2, f4, f8, c8, c16");
-  return {};
+  refuse_type(descr, "is none that Tenon reads: b1, i1 to i8, u1 to u8, f2, f4, f8, c8, c16");
 }
 
 void swap_bytes(DType dtype, char* data, int64_t count) {
