@@ -25,14 +25,6 @@ inline const char* epilogue_reject(const Step& s) {
   return nullptr;
 }
 
-// As epilogue_reject, for kernels whose layout is not the plain one: constants stay plain.
-inline const char* epilogue_reject_blocked(const Step& s) {
-  const Epilogue& e = s.epilogue;
-  for (int i = 1; i < e.operands && e.count; ++i)
-    if (e.reads[i - 1] == Reads::like_dst && s.src[e.first_source + i - 1].constant) return "an operand of the epilogue like dst is constant";
-  return epilogue_reject(s);
-}
-
 class Finish {
  public:
   // `bias`: an own bias of the op, or null.

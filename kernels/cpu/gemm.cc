@@ -163,7 +163,7 @@ bool direct(const Problem& p) { return p.m <= kDirectRows && p.b.column == 1 && 
 
 Needs needs_packed(const Step& s) {
   const Problem p(s);
-  return {.packing = "panels_k" TENON_ISA_NAME,
+  return {.packing = static_cast<const Matmul*>(s.attributes)->transpose_b ? "panels_of_nk_" TENON_ISA_NAME : "panels_of_kn_" TENON_ISA_NAME,
           .packed_bytes = p.b_items(s) * p.packed_floats() * 4,
           .worker_scratch_bytes = known(s.src[0]) ? p.copied_bytes() : 0};
 }
@@ -236,7 +236,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   const int64_t passes = larger(1, ceil_div(p.k, kDepth));
   for (int64_t pass = 0; pass < passes; ++pass) {
     const Range depth = piece(p.k, passes, pass);
-    t.k = depth.end - depth.begin, t.first = pass == 0, t.last = pass + 1 == passes;
+    t.k = t.k_last = depth.end - depth.begin, t.first = pass == 0, t.last = pass + 1 == passes;
     const float* a_pass = a + rows.begin * p.a.row + depth.begin * p.a.column;
     if (copy) copy_rows(a_pass, p.a, rows.end - rows.begin, t.k, copy, t.a_row), a_pass = copy;
     for (int64_t i = panels.begin; i < panels.end; ++i) {

@@ -25,6 +25,7 @@ struct Tile {
   const float* b;  // vectors of one k are kLanes apart
   Loop loop[3];    // outer to inner
   int64_t k, a_k, b_k;
+  int64_t k_last;  // k in the last round of loop[0], whose blocks may be partly filled
   float* c;
   int64_t c_row, c_vector;
   int64_t lanes;          // of the last vector
@@ -52,7 +53,7 @@ TENON_INLINE inline void accumulate(const Tile& t, V (&sum)[M][N]) {
       for (int64_t z = 0; z < t.loop[2].count; ++z) {
         const float* a = t.a + x * t.loop[0].a + y * t.loop[1].a + z * t.loop[2].a;
         const float* b = t.b + x * t.loop[0].b + y * t.loop[1].b + z * t.loop[2].b;
-        for (int64_t k = t.k; k > 0; --k, a += t.a_k, b += t.b_k) step(a, b);
+        for (int64_t k = x + 1 == t.loop[0].count ? t.k_last : t.k; k > 0; --k, a += t.a_k, b += t.b_k) step(a, b);
       }
 }
 

@@ -1,0 +1,71 @@
+// The numbers of a convolution, with spatial axes d, h, w: absent ones have one element and one tap.
+#pragma once
+
+#include "kernels/cpu/operand.h"
+#include "ops/conv.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+struct ConvShape {
+  int64_t n, c, o, group;
+  int64_t in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
+  int64_t src_step[3], dst_step[3];  // of the spatial axes, in elements
+
+  explicit ConvShape(const Step& s) : ConvShape(s, s.src[0], s.src[1], *s.dst, *static_cast<const Conv*>(s.attributes)) {
+    if (known(s.src[1].size[0])) o = s.src[1].size[0];
+    group = static_cast<const Conv*>(s.attributes)->group;
+    if (known(s.src[1].size[1])) c = s.src[1].size[1] * group;
+  }
+
+  // For any op that moves a window: `weight` gives the taps. Sizes that are not known yet count as one.
+  ConvShape(const Step&, const Operand& src, const Operand& weight, const Operand& dst, const Window& window) {
+    const auto size = [](int64_t x) { return known(x) ? x : 1; };
+    n = size(src.size[0]), c = size(src.size[1]), o = size(dst.size[1]), group = 1;
+    const int spatial = src.rank - 2;
+    for (int i = 0; i < 3; ++i) {
+      const int axis = i - 3 + spatial;
+      const bool there = axis >= 0;
+      in[i] = there ? size(src.size[2 + axis]) : 1, out[i] = there ? size(dst.size[2 + axis]) : 1, taps[i] = there ? size(weight.size[2 + axis]) : 1;
+      stride[i] = there ? window.stride(axis) : 1, dilation[i] = there ? window.dilation(axis) : 1;
+      pad[i] = there ? window.before(axis, in[i], taps[i]) : 0;
+      src_step[i] = there ? src.stride[2 + axis] : 0, dst_step[i] = there ? dst.stride[2 + axis] : 0;
+    }
+  }
+
+  // The taps of axis i that meet the source at output position `at`.
+  Range valid(int i, int64_t at) const {
+    const int64_t first = at * stride[i] - pad[i];
+    const int64_t begin = first >= 0 ? 0 : ceil_div(-first, dilation[i]);
+    const int64_t end = first >= in[i] ? 0 : ceil_div(in[i] - first, dilation[i]);
+    return {smaller(begin, taps[i]), larger(smaller(begin, taps[i]), smaller(end, taps[i]))};
+  }
+  int64_t source(int i, int64_t at, int64_t tap) const { return at * stride[i] - pad[i] + tap * dilation[i]; }
+  // One past the last source position that the window of the last output meets, padding included.
+  int64_t reach(int i) const { return (out[i] - 1) * stride[i] - pad[i] + (taps[i] - 1) * dilation[i] + 1; }
+  // Whether every window along axis i lies in the source.
+  bool inside(int i) const { return pad[i] <= 0 && reach(i) <= in[i]; }
+  int64_t window() const { return taps[0] * taps[1] * taps[2]; }
+  int64_t pixels() const { return out[0] * out[1] * out[2]; }
+  bool pointwise() const { return window() == 1 && stride[0] == 1 && stride[1] == 1 && stride[2] == 1 && pad[0] == 0 && pad[1] == 0 && pad[2] == 0; }
+  float multiply_adds() const {
+    return static_cast<float>(n * pixels()) * static_cast<float>(window()) * static_cast<float>(o) * static_cast<float>(c / group);
+  }
+};
+
+// The own sources of an op, those of the epilogue left out.
+inline int own_sources(const Step& s) { return s.epilogue.count ? s.epilogue.first_source : s.sources; }
+// What every f32 convolution asks.
+inline const char* conv_reject(const Step& s) {
+  for (int i = 0; i < own_sources(s); ++i)
+    if (has(s, i) && !is_f32(s.src[i])) return "a source is not f32";
+  if (!is_f32(*s.dst)) return "dst is not f32";
+  if (s.src[0].rank < 3 || s.src[0].rank > 5) return "there are more than three spatial axes";
+  return nullptr;
+}
+
+// The own bias of a convolution, or null.
+inline const float* conv_bias(const Step& s) { return own_sources(s) > 2 && has(s, 2) ? data(s.src[2]) : nullptr; }
+
+}  // namespace
+}  // namespace tenon::cpu::TENON_ISA
