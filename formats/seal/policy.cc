@@ -131,7 +131,7 @@ bool is_principal(std::string_view text) {
 }
 
 Decision decide(const Policy* policy, std::span<const std::string> principals, Operation operation, uint64_t now) {
-  Decision out{true, "", UINT64_MAX};
+  Decision out{true, "", "", UINT64_MAX};
   if (!policy) return out;
   const auto changes_at = [&](const std::optional<uint64_t>& time) {
     if (time && *time > now) out.until = std::min(out.until, *time);
@@ -147,12 +147,15 @@ Decision decide(const Policy* policy, std::span<const std::string> principals, O
   bool granted = false, in_time = false;
   for (const Grant& grant : *policy->grants) {
     if (std::find(grant.may.begin(), grant.may.end(), operation) == grant.may.end()) continue;
-    const bool shares = std::any_of(principals.begin(), principals.end(),
-                                    [&](const std::string& p) { return std::find(grant.who.begin(), grant.who.end(), p) != grant.who.end(); });
-    if (!shares) continue;
+    const auto shared = std::find_if(principals.begin(), principals.end(),
+                                     [&](const std::string& p) { return std::find(grant.who.begin(), grant.who.end(), p) != grant.who.end(); });
+    if (shared == principals.end()) continue;
     changes(grant.times);
     granted = true;
-    in_time |= grant.times.valid(now);
+    if (grant.times.valid(now) && !in_time) {
+      in_time = true;
+      out.who = *shared;
+    }
   }
   out.allow = in_time;
   if (!in_time)

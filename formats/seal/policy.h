@@ -48,6 +48,7 @@ bool is_principal(std::string_view text);
 struct Decision {
   bool allow;
   std::string reason;  // of a denial: the time or the grant
+  std::string who;     // the principal that a grant names; empty where no grant decided
   uint64_t until;      // the decision is the same for every time from `now` to before this, seconds
 };
 

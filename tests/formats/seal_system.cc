@@ -593,7 +593,13 @@ double ratio_of_times(Compare&& compare) {
 }
 
 TEST(SealSystem, E32_comparing_takes_the_same_time_wherever_the_difference_is) {
-  EXPECT_GT(ratio_of_times([](View a, View b) { return std::equal(a.begin(), a.end(), b.begin()); }), 2.0) << "the measurement can tell";
+  const auto stops_early = [](View a, View b) {
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  };
+  EXPECT_GT(ratio_of_times(stops_early), 2.0) << "the measurement can tell";
   const double ratio = ratio_of_times([](View a, View b) { return equal_constant_time(a, b); });
   EXPECT_GT(ratio, 0.8);
   EXPECT_LT(ratio, 1.25);
