@@ -156,9 +156,16 @@ ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
                     auto& file = files_[where.location];
                     if (!file) file = open_external(folder_, where.location, {.follow_symlinks = options_.follow_symlinks});
                     check_external(where, *file, bytes);
+                    if (type.dtype == DType::boolean) {
+                      // Any byte but 0 is true in a file, 1 in Tenon.
+                      std::vector<char> data(static_cast<size_t>(bytes));
+                      file->read(where.offset, bytes, data.data());
+                      for (char& c : data) c = c != 0;
+                      return g.add_constant(std::move(name), type, data.data());
+                    }
                     return g.add_constant(std::move(name), type, Constant{file, where.offset, bytes, nullptr});
                   }
-                  if (t.has_raw && !t.has_typed) {
+                  if (t.has_raw && !t.has_typed && type.dtype != DType::boolean) {
                     if (static_cast<int64_t>(t.raw.size()) != bytes)
                       throw Error(Code::bad_model, std::to_string(t.raw.size()) + " bytes, its shape asks for " + std::to_string(bytes));
                     const auto* base = static_cast<const char*>(bytes_->view(0, bytes_->bytes()));
@@ -179,41 +186,14 @@ void Importer::initializers(Scope& s, const GraphView& g) {
 }
 
 ValueId Importer::sparse_constant(Graph& g, const SparseTensorView& t, std::string name) {
-  const DType type = dtype_of(t.values.data_type);
-  if (dtype_of(t.indices.data_type) != DType::s64) throw Error(Code::bad_model, "the indices of a sparse tensor are int64");
-  const int64_t stored = element_count(t.values, options_.limits);
-  const int64_t rank = static_cast<int64_t>(t.dims.size());
-  if (t.values.dims.size() != 1) throw Error(Code::bad_model, "the values of a sparse tensor have one axis");
-  const std::vector<int64_t>& shape = t.indices.dims;
-  const bool flat = shape.size() == 1 && shape[0] == stored, tuples = shape.size() == 2 && shape[0] == stored && shape[1] == rank;
-  if (!flat && !tuples) throw Error(Code::bad_model, "the indices of a sparse tensor have the shape [values] or [values, rank]");
-  TensorView dense;
-  dense.dims = t.dims;
-  const int64_t n = element_count(dense, options_.limits), bytes = storage_bytes(type, n);
-  if (bytes > options_.limits.fold_bytes_node) throw Error(Code::limit, "a sparse tensor of " + std::to_string(bytes) + " bytes when dense (limit fold_bytes_node)");
-  const std::vector<char> values = elements(t.values, options_.limits), index_bytes = elements(t.indices, options_.limits);
-  std::vector<char> data(static_cast<size_t>(bytes));
-  int64_t before = -1;
-  for (int64_t i = 0; i < stored; ++i) {
-    int64_t at = 0;
-    if (flat) {
-      at = load_cell(DType::s64, index_bytes.data(), i).integer;
-    } else {
-      for (int64_t k = 0; k < rank; ++k) {
-        const int64_t index = load_cell(DType::s64, index_bytes.data(), i * rank + k).integer;
-        if (index < 0 || index >= t.dims[static_cast<size_t>(k)]) throw Error(Code::bad_model, "index " + std::to_string(index) + " of a sparse tensor is out of range");
-        at = at * t.dims[static_cast<size_t>(k)] + index;
-      }
-    }
-    if (at < 0 || at >= n) throw Error(Code::bad_model, "index " + std::to_string(at) + " of a sparse tensor is out of range");
-    if (at <= before) throw Error(Code::bad_model, "the indices of a sparse tensor are not in increasing order");
-    before = at;
-    store_cell(type, data.data(), at, load_cell(type, values.data(), i));
-  }
-  Type whole;
-  whole.dtype = type;
-  for (int64_t d : t.dims) whole.shape.push(d);
-  return g.add_constant(std::move(name), whole, data.data());
+  return within([&] { return "sparse tensor \"" + printable(name) + "\""; },
+                [&] {
+                  const std::vector<char> data = elements(t, options_.limits);
+                  Type type;
+                  type.dtype = dtype_of(t.values.data_type);
+                  for (int64_t d : t.dims) type.shape.push(d);
+                  return g.add_constant(std::move(name), type, data.data());
+                });
 }
 
 void Importer::define(Scope& s, std::string_view name, ValueId v) {

@@ -1,306 +1,342 @@
 #include "formats/onnx/model.h"
 
 #include <algorithm>
-#include <cstring>
-#include <protozero/pbf_reader.hpp>
+#include <string>
 
 #include "base/error.h"
-#include "base/tensor.h"
 
 namespace tenon::onnx {
 namespace {
 
-using protozero::pbf_reader;
-using protozero::pbf_wire_type;
+constexpr size_t kMostDims = 64;
+constexpr size_t kMostExternalEntries = 16;
+constexpr int64_t kMostDepth = 256;  // whatever the limits say: parsing a subgraph is a call
 
-constexpr DType kTypes[] = {DType::none, DType::f32, DType::u8, DType::s8, DType::u16, DType::s16, DType::s32, DType::s64, DType::string,
-                            DType::boolean, DType::f16, DType::f64, DType::u32, DType::u64, DType::c64, DType::c128, DType::bf16, DType::f8e4m3fn,
-                            DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz, DType::u4, DType::s4, DType::f4e2m1, DType::f8e8m0, DType::u2, DType::s2};
-
+// Field numbers are those of onnx.proto.
 class Parser {
  public:
-  explicit Parser(const LoadLimits& limits) : limits_(limits) {}
+  Parser(Bytes file, const LoadLimits& limits) : limits_(limits), room_(limits.view_bytes + static_cast<int64_t>(file.size())), depth_most_(std::min(limits.depth, kMostDepth)) {}
 
-  Model model(pbf_reader r) {
+  Model model(Bytes message) {
     Model m;
-    while (r.next()) switch (r.tag()) {
-        case 1: m.ir_version = integer(r); break;
-        case 2: m.producer = text(r); break;
-        case 3: m.producer_version = text(r); break;
-        case 7: m.graph = graph(message(r)); break;
-        case 8: m.opsets.push_back(opset(message(r))); break;
-        case 25: m.functions.push_back(function(message(r))); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "the model");
+    once(fields[7], "graph", "the model");
+    reserve(m.opsets, fields[8]);
+    reserve(m.functions, fields[25]);
+    for (Wire w(message, "the model"); w.next();) switch (w.field()) {
+        case 1: m.ir_version = w.integer(); break;
+        case 2: m.producer = w.name(); break;
+        case 3: m.producer_version = w.name(); break;
+        case 7: m.graph = graph(w.bytes()); break;
+        case 8: m.opsets.push_back(opset(w.bytes())); break;
+        case 25: m.functions.push_back(function(w.bytes(), m.functions.size())); break;
+        default: w.skip();
       }
     return m;
   }
 
-  TensorView tensor(pbf_reader r, Bytes whole) {
-    TensorView t;
-    t.message = whole;
-    while (r.next()) switch (r.tag()) {
-        case 1: integers(r, t.dims, 65); break;
-        case 2: t.data_type = static_cast<int32_t>(integer(r)); break;
-        case 8: t.name = text(r); break;
-        case 9: t.raw = text(r), t.has_raw = true; break;
-        case 13: {
-          pbf_reader entry = message(r);
-          std::pair<std::string_view, std::string_view> e;
-          while (entry.next()) {
-            if (entry.tag() == 1) e.first = text(entry);
-            else if (entry.tag() == 2) e.second = text(entry);
-            else entry.skip();
-          }
-          if (t.external_data.size() >= 16) throw Error(Code::bad_model, "a tensor with more than 16 entries of external data");
-          t.external_data.push_back(e);
-          break;
-        }
-        case 14: t.external = integer(r) == 1; break;
-        case 4: case 5: case 6: case 7: case 10: case 11: t.has_typed = true; r.skip(); break;
-        default: r.skip();
-      }
+  TensorView tensor(Bytes message) {
     if (++tensors_ > limits_.tensors) throw Error(Code::limit, "more than " + std::to_string(limits_.tensors) + " tensors (limit tensors)");
+    TensorView t;
+    t.message = message;
+    for (Wire w(message, "a tensor"); w.next();) switch (w.field()) {
+        case 1: sizes(w, t.dims); break;
+        case 2: t.data_type = static_cast<int32_t>(std::clamp<int64_t>(w.integer(), INT32_MIN, INT32_MAX)); break;
+        case 3: throw Error(Code::not_supported, "a tensor in segments");
+        case 4: t.has_typed |= w.numbers(4) > 0, w.skip(); break;
+        case 5:
+        case 7:
+        case 11: t.has_typed |= w.numbers(0) > 0, w.skip(); break;
+        case 6: t.has_typed = true, w.bytes(); break;
+        case 8: t.name = w.name(); break;
+        case 9: t.raw = w.bytes(), t.has_raw = true; break;
+        case 10: t.has_typed |= w.numbers(8) > 0, w.skip(); break;
+        case 13:
+          if (t.external_data.size() == kMostExternalEntries) throw Error(Code::bad_model, "a tensor with more than 16 entries of external data");
+          t.external_data.push_back(entry(w.bytes()));
+          break;
+        case 14: t.external = w.integer() == 1; break;
+        default: w.skip();
+      }
+    charge(static_cast<int64_t>(t.dims.capacity() * sizeof(int64_t) + t.external_data.capacity() * sizeof t.external_data[0]));
     return t;
   }
 
-  TypeView type(pbf_reader r, int depth = 0) {
-    if (depth > limits_.depth) throw Error(Code::limit, "types nested more than " + std::to_string(limits_.depth) + " deep (limit depth)");
+  TypeView type(Bytes message, int64_t depth = 1) {
+    if (depth > depth_most_) throw Error(Code::limit, "types nested more than " + std::to_string(depth_most_) + " deep (limit depth)");
     TypeView t;
-    while (r.next()) switch (r.tag()) {
-        case 1: t = tensor_type(message(r)); break;
-        case 4: case 9: {
-          t.kind = r.tag() == 4 ? TypeView::sequence : TypeView::optional;
-          pbf_reader inner = message(r);
-          t.inner.assign(1, TypeView{});
-          while (inner.next()) {
-            if (inner.tag() == 1) t.inner[0] = type(message(inner), depth + 1);
-            else inner.skip();
-          }
-          break;
-        }
-        case 5: t.kind = TypeView::map; r.skip(); break;
-        case 8: t.kind = TypeView::sparse; r.skip(); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a type");
+    once(fields[1] + fields[4] + fields[5] + fields[7] + fields[8] + fields[9], "kind", "a type");
+    for (Wire w(message, "a type"); w.next();) switch (w.field()) {
+        case 1: t = tensor_type(w.bytes()); break;
+        case 4: t = type_of(w.bytes(), TypeView::sequence, depth); break;
+        case 9: t = type_of(w.bytes(), TypeView::optional, depth); break;
+        case 5: t.kind = TypeView::map, w.bytes(); break;
+        case 8: t.kind = TypeView::sparse, w.bytes(); break;
+        default: w.skip();
       }
     return t;
   }
 
  private:
-  // ---- scalars: the wire type must be that of the field
-  static void expect(const pbf_reader& r, pbf_wire_type wire) {
-    if (r.wire_type() != wire) throw Error(Code::bad_model, "field " + std::to_string(r.tag()) + " has the wrong wire type");
+  // ---- what is held is counted against what the file may ask for
+  void charge(int64_t bytes) {
+    if ((room_ -= bytes) < 0)
+      throw Error(Code::limit, "the parts of the model take " + std::to_string(limits_.view_bytes) + " bytes more than its file has (limit view_bytes)");
   }
-  static int64_t integer(pbf_reader& r) {
-    expect(r, pbf_wire_type::varint);
-    return r.get_int64();
+  template <class T>
+  void reserve(std::vector<T>& list, int64_t more) {
+    charge(more * static_cast<int64_t>(sizeof(T)));
+    list.reserve(list.size() + static_cast<size_t>(more));
   }
-  static std::string_view text(pbf_reader& r) {
-    expect(r, pbf_wire_type::length_delimited);
-    const protozero::data_view v = r.get_view();
-    return {v.data(), v.size()};
-  }
-  static pbf_reader message(pbf_reader& r) {
-    const std::string_view v = text(r);
-    return pbf_reader(v.data(), v.size());
-  }
-  static void integers(pbf_reader& r, std::vector<int64_t>& out, size_t most = SIZE_MAX) {
-    if (r.wire_type() == pbf_wire_type::varint) out.push_back(r.get_int64());
-    else {
-      expect(r, pbf_wire_type::length_delimited);
-      for (int64_t v : r.get_packed_int64()) {
-        if (out.size() >= most) throw Error(Code::bad_model, "a list of more than " + std::to_string(most) + " numbers where a shape belongs");
-        out.push_back(v);
-      }
-    }
-    if (out.size() > most) throw Error(Code::bad_model, "a list of more than " + std::to_string(most) + " numbers where a shape belongs");
-  }
-  static void floats(pbf_reader& r, std::vector<float>& out) {
-    if (r.wire_type() == pbf_wire_type::fixed32) out.push_back(r.get_float());
-    else {
-      expect(r, pbf_wire_type::length_delimited);
-      for (float v : r.get_packed_float()) out.push_back(v);
-    }
+  static void once(int64_t count, const char* field, const char* message) {
+    if (count > 1) throw Error(Code::bad_model, std::string(message) + " has its " + field + " " + std::to_string(count) + " times");
   }
 
-  static OpsetView opset(pbf_reader r) {
+  static void sizes(Wire& w, std::vector<int64_t>& dims) {
+    w.integers([&](int64_t size) {
+      if (dims.size() == kMostDims) throw Error(Code::bad_model, "a tensor of more than " + std::to_string(kMostDims) + " dimensions");
+      dims.push_back(size);
+    });
+  }
+
+  std::pair<std::string_view, std::string_view> entry(Bytes message) {
+    std::pair<std::string_view, std::string_view> e;
+    for (Wire w(message, "an entry"); w.next();) switch (w.field()) {
+        case 1: e.first = w.bytes(); break;
+        case 2: e.second = w.bytes(); break;
+        default: w.skip();
+      }
+    return e;
+  }
+
+  OpsetView opset(Bytes message) {
     OpsetView o;
-    while (r.next()) switch (r.tag()) {
-        case 1: o.domain = text(r); break;
-        case 2: o.version = integer(r); break;
-        default: r.skip();
+    for (Wire w(message, "an opset"); w.next();) switch (w.field()) {
+        case 1: o.domain = w.name(); break;
+        case 2: o.version = w.integer(); break;
+        default: w.skip();
       }
     return o;
   }
 
-  static TypeView tensor_type(pbf_reader r) {
+  TypeView type_of(Bytes message, TypeView::Kind kind, int64_t depth) {
+    TypeView t;
+    t.kind = kind;
+    reserve(t.inner, 1);
+    t.inner.resize(1);
+    const auto fields = Wire::count(message, "a type");
+    once(fields[1], "element type", "a type");
+    for (Wire w(message, "a type"); w.next();) {
+      if (w.field() == 1) t.inner[0] = type(w.bytes(), depth + 1);
+      else w.skip();
+    }
+    return t;
+  }
+
+  TypeView tensor_type(Bytes message) {
     TypeView t;
     t.kind = TypeView::tensor;
-    while (r.next()) switch (r.tag()) {
-        case 1: t.element = static_cast<int32_t>(integer(r)); break;
-        case 2: {
-          t.has_shape = true;
-          t.shape.clear();
-          pbf_reader shape = message(r);
-          while (shape.next()) {
-            if (shape.tag() != 1) {
-              shape.skip();
-              continue;
-            }
-            if (t.shape.size() >= 64) throw Error(Code::bad_model, "a type of more than 64 dimensions");
-            pbf_reader d = message(shape);
-            TypeView::Dimension dim;
-            while (d.next()) switch (d.tag()) {
-                case 1: dim.value = integer(d); break;
-                case 2: dim.symbol = text(d); break;
-                default: d.skip();
-              }
-            t.shape.push_back(dim);
-          }
-          break;
-        }
-        default: r.skip();
+    const auto fields = Wire::count(message, "a tensor's type");
+    once(fields[2], "shape", "a tensor's type");
+    for (Wire w(message, "a tensor's type"); w.next();) switch (w.field()) {
+        case 1: t.element = static_cast<int32_t>(std::clamp<int64_t>(w.integer(), INT32_MIN, INT32_MAX)); break;
+        case 2: t.has_shape = true, shape(w.bytes(), t.shape); break;
+        default: w.skip();
       }
     return t;
   }
 
-  ValueInfoView value_info(pbf_reader r) {
+  void shape(Bytes message, std::vector<TypeView::Dimension>& dims) {
+    const int64_t rank = Wire::count(message, "a shape")[1];
+    if (rank > static_cast<int64_t>(kMostDims)) throw Error(Code::bad_model, "a type of more than " + std::to_string(kMostDims) + " dimensions");
+    reserve(dims, rank);
+    for (Wire w(message, "a shape"); w.next();) {
+      if (w.field() == 1) dims.push_back(dimension(w.bytes()));
+      else w.skip();
+    }
+  }
+
+  TypeView::Dimension dimension(Bytes message) {
+    TypeView::Dimension d;
+    for (Wire w(message, "a dimension"); w.next();) switch (w.field()) {
+        case 1: d.value = w.integer(); break;
+        case 2: d.symbol = w.name(); break;
+        default: w.skip();
+      }
+    return d;
+  }
+
+  ValueInfoView value_info(Bytes message) {
     ValueInfoView v;
-    while (r.next()) switch (r.tag()) {
-        case 1: v.name = text(r); break;
-        case 2: v.type = type(message(r)); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a value's description");
+    once(fields[2], "type", "a value's description");
+    for (Wire w(message, "a value's description"); w.next();) switch (w.field()) {
+        case 1: v.name = w.name(); break;
+        case 2: v.type = type(w.bytes()); break;
+        default: w.skip();
       }
     return v;
   }
 
-  SparseTensorView sparse(pbf_reader r) {
+  SparseTensorView sparse(Bytes message) {
     SparseTensorView s;
-    while (r.next()) switch (r.tag()) {
-        case 1: s.values = tensor(r); break;
-        case 2: s.indices = tensor(r); break;
-        case 3: integers(r, s.dims, 65); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a sparse tensor");
+    once(fields[1], "values", "a sparse tensor");
+    once(fields[2], "indices", "a sparse tensor");
+    for (Wire w(message, "a sparse tensor"); w.next();) switch (w.field()) {
+        case 1: s.values = tensor(w.bytes()); break;
+        case 2: s.indices = tensor(w.bytes()); break;
+        case 3: sizes(w, s.dims); break;
+        default: w.skip();
       }
     return s;
   }
 
-  // The field that r stands on.
-  TensorView tensor(pbf_reader& r) {
-    const std::string_view v = text(r);
-    return tensor(pbf_reader(v.data(), v.size()), v);
-  }
-
-  AttributeView attribute(pbf_reader r) {
+  AttributeView attribute(Bytes message) {
     AttributeView a;
-    while (r.next()) switch (r.tag()) {
-        case 1: a.name = text(r); break;
-        case 2: expect(r, pbf_wire_type::fixed32), a.f = r.get_float(); break;
-        case 3: a.i = integer(r); break;
-        case 4: a.s = text(r); break;
-        case 5: case 10: a.tensors.push_back(tensor(r)); break;
-        case 6: case 11: a.graphs.push_back(graph(message(r))); break;
-        case 7: floats(r, a.floats); break;
-        case 8: integers(r, a.ints); break;
-        case 9: a.strings.push_back(text(r)); break;
-        case 20: a.type = static_cast<int32_t>(integer(r)); break;
-        case 21: a.reference = text(r); break;
-        case 22: case 23: a.sparse.push_back(sparse(message(r))); break;
-        default: r.skip();
+    reserve_lists(a, message);
+    for (Wire w(message, "an attribute"); w.next();) switch (w.field()) {
+        case 1: a.name = w.name(); break;
+        case 2: a.f = w.real(); break;
+        case 3: a.i = w.integer(); break;
+        case 4: a.s = w.bytes(); break;
+        case 5:
+        case 10: a.tensors.push_back(tensor(w.bytes())); break;
+        case 6:
+        case 11: a.graphs.push_back(graph(w.bytes())); break;
+        case 7: w.reals<float>([&](float v) { a.floats.push_back(v); }); break;
+        case 8: w.integers([&](int64_t v) { a.ints.push_back(v); }); break;
+        case 9: a.strings.push_back(w.bytes()); break;
+        case 20: a.type = static_cast<int32_t>(std::clamp<int64_t>(w.integer(), 0, INT32_MAX)); break;
+        case 21: a.reference = w.name(); break;
+        case 22:
+        case 23: a.sparse.push_back(sparse(w.bytes())); break;
+        default: w.skip();
       }
-    // Files of IR version 1 leave the type out.
-    if (!a.type && a.reference.empty()) {
-      if (!a.tensors.empty()) a.type = AttributeView::kTensor;
-      else if (!a.graphs.empty()) a.type = AttributeView::kGraph;
-      else if (!a.floats.empty()) a.type = AttributeView::kFloats;
-      else if (!a.ints.empty()) a.type = AttributeView::kInts;
-      else if (!a.strings.empty()) a.type = AttributeView::kStrings;
-      else if (!a.s.empty()) a.type = AttributeView::kString;
-      else if (a.f != 0) a.type = AttributeView::kFloat;
-      else a.type = AttributeView::kInt;
-    }
+    if (!a.type && a.reference.empty()) a.type = type_found(a);
     return a;
   }
 
-  NodeView node(pbf_reader r) {
+  void reserve_lists(AttributeView& a, Bytes message) {
+    std::array<int64_t, Wire::kCounted> fields{};
+    int64_t floats = 0, ints = 0;
+    for (Wire w(message, "an attribute"); w.next(); w.skip()) {
+      ++fields[w.field() < Wire::kCounted ? w.field() : 0];
+      if (w.field() == 7) floats += w.numbers(sizeof(float));
+      if (w.field() == 8) ints += w.numbers(0);
+    }
+    once(fields[5], "tensor", "an attribute");
+    once(fields[6], "graph", "an attribute");
+    once(fields[22], "sparse tensor", "an attribute");
+    reserve(a.floats, floats);
+    reserve(a.ints, ints);
+    reserve(a.strings, fields[9]);
+    reserve(a.tensors, fields[5] + fields[10]);
+    reserve(a.graphs, fields[6] + fields[11]);
+    reserve(a.sparse, fields[22] + fields[23]);
+  }
+
+  // Files of IR version 1 leave the type out.
+  static int32_t type_found(const AttributeView& a) {
+    if (!a.tensors.empty()) return a.tensors.size() == 1 ? AttributeView::kTensor : AttributeView::kTensors;
+    if (!a.graphs.empty()) return a.graphs.size() == 1 ? AttributeView::kGraph : AttributeView::kGraphs;
+    if (!a.floats.empty()) return AttributeView::kFloats;
+    if (!a.ints.empty()) return AttributeView::kInts;
+    if (!a.strings.empty()) return AttributeView::kStrings;
+    if (!a.s.empty()) return AttributeView::kString;
+    return a.f != 0 ? AttributeView::kFloat : AttributeView::kInt;
+  }
+
+  NodeView node(Bytes message) {
     if (++nodes_ > limits_.nodes) throw Error(Code::limit, "more than " + std::to_string(limits_.nodes) + " nodes (limit nodes)");
     NodeView n;
-    while (r.next()) switch (r.tag()) {
-        case 1: n.inputs.push_back(text(r)); break;
-        case 2: n.outputs.push_back(text(r)); break;
-        case 3: n.name = text(r); break;
-        case 4: n.op = text(r); break;
-        case 5: n.attributes.push_back(attribute(message(r))); break;
-        case 7: n.domain = text(r); break;
-        case 8: n.overload = text(r); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a node");
+    reserve(n.inputs, fields[1]);
+    reserve(n.outputs, fields[2]);
+    reserve(n.attributes, fields[5]);
+    for (Wire w(message, "a node"); w.next();) switch (w.field()) {
+        case 1: n.inputs.push_back(w.name()); break;
+        case 2: n.outputs.push_back(w.name()); break;
+        case 3: n.name = w.name(); break;
+        case 4: n.op = w.name(); break;
+        case 5: {
+          const Bytes bytes = w.bytes();
+          n.attributes.push_back(within([&] { return "attribute " + std::to_string(n.attributes.size()); }, [&] { return attribute(bytes); }));
+          break;
+        }
+        case 7: n.domain = w.name(); break;
+        case 8: n.overload = w.name(); break;
+        default: w.skip();
       }
     return n;
   }
 
-  GraphView graph(pbf_reader r) {
-    if (++depth_ > limits_.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(limits_.depth) + " deep (limit depth)");
+  NodeView node(Bytes message, size_t index) {
+    return within([&] { return "node " + std::to_string(index); }, [&] { return node(message); });
+  }
+
+  GraphView graph(Bytes message) {
+    if (++depth_ > depth_most_) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(depth_most_) + " deep (limit depth)");
     GraphView g;
-    while (r.next()) switch (r.tag()) {
-        case 1: g.nodes.push_back(node(message(r))); break;
-        case 2: g.name = text(r); break;
-        case 5: g.initializers.push_back(tensor(r)); break;
-        case 11: g.inputs.push_back(value_info(message(r))); break;
-        case 12: g.outputs.push_back(value_info(message(r))); break;
-        case 13: g.values.push_back(value_info(message(r))); break;
-        case 15: g.sparse_initializers.push_back(sparse(message(r))); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a graph");
+    reserve(g.nodes, fields[1]);
+    reserve(g.initializers, fields[5]);
+    reserve(g.sparse_initializers, fields[15]);
+    reserve(g.inputs, fields[11]);
+    reserve(g.outputs, fields[12]);
+    reserve(g.values, fields[13]);
+    for (Wire w(message, "a graph"); w.next();) switch (w.field()) {
+        case 1: g.nodes.push_back(node(w.bytes(), g.nodes.size())); break;
+        case 2: g.name = w.name(); break;
+        case 5: {
+          const Bytes bytes = w.bytes();
+          g.initializers.push_back(within([&] { return "initializer " + std::to_string(g.initializers.size()); }, [&] { return tensor(bytes); }));
+          break;
+        }
+        case 11: g.inputs.push_back(value_info(w.bytes())); break;
+        case 12: g.outputs.push_back(value_info(w.bytes())); break;
+        case 13: g.values.push_back(value_info(w.bytes())); break;
+        case 15: g.sparse_initializers.push_back(sparse(w.bytes())); break;
+        default: w.skip();
       }
     --depth_;
     return g;
   }
 
-  FunctionView function(pbf_reader r) {
+  FunctionView function(Bytes message, size_t index) {
+    return within([&] { return "function " + std::to_string(index); }, [&] { return function(message); });
+  }
+
+  FunctionView function(Bytes message) {
     FunctionView f;
-    while (r.next()) switch (r.tag()) {
-        case 1: f.name = text(r); break;
-        case 4: f.inputs.push_back(text(r)); break;
-        case 5: f.outputs.push_back(text(r)); break;
-        case 6: f.attributes.push_back(text(r)); break;
-        case 7: f.nodes.push_back(node(message(r))); break;
-        case 9: f.opsets.push_back(opset(message(r))); break;
-        case 10: f.domain = text(r); break;
-        case 11: f.defaults.push_back(attribute(message(r))); break;
-        case 13: f.overload = text(r); break;
-        default: r.skip();
+    const auto fields = Wire::count(message, "a function");
+    reserve(f.inputs, fields[4]);
+    reserve(f.outputs, fields[5]);
+    reserve(f.attributes, fields[6]);
+    reserve(f.nodes, fields[7]);
+    reserve(f.opsets, fields[9]);
+    reserve(f.defaults, fields[11]);
+    for (Wire w(message, "a function"); w.next();) switch (w.field()) {
+        case 1: f.name = w.name(); break;
+        case 4: f.inputs.push_back(w.name()); break;
+        case 5: f.outputs.push_back(w.name()); break;
+        case 6: f.attributes.push_back(w.name()); break;
+        case 7: f.nodes.push_back(node(w.bytes(), f.nodes.size())); break;
+        case 9: f.opsets.push_back(opset(w.bytes())); break;
+        case 10: f.domain = w.name(); break;
+        case 11: f.defaults.push_back(attribute(w.bytes())); break;
+        case 13: f.overload = w.name(); break;
+        default: w.skip();
       }
     return f;
   }
 
   const LoadLimits& limits_;
+  int64_t room_;
+  const int64_t depth_most_;
   int64_t nodes_ = 0, tensors_ = 0, depth_ = 0;
 };
-
-template <class F>
-auto guarded(F f) {
-  try {
-    return f();
-  } catch (const protozero::exception& e) {
-    throw Error(Code::bad_model, std::string("this is no ONNX file, or a damaged one: ") + e.what());
-  }
-}
-
-int expected_field(DType t) {
-  switch (t) {
-    case DType::f32:
-    case DType::c64: return 4;
-    case DType::s64: return 7;
-    case DType::string: return 6;
-    case DType::f64:
-    case DType::c128: return 10;
-    case DType::u32:
-    case DType::u64: return 11;
-    default: return 5;
-  }
-}
-
-[[noreturn]] void wrong_count(const TensorView& t, int64_t has, int64_t wants, const char* unit) {
-  throw Error(Code::bad_model, "tensor \"" + printable(t.name) + "\" has " + std::to_string(has) + " " + unit + ", its shape asks for " + std::to_string(wants));
-}
 
 }  // namespace
 
@@ -312,120 +348,17 @@ const AttributeView* NodeView::find(std::string_view attribute) const {
 Model parse_model(Bytes bytes, const LoadLimits& limits) {
   if (static_cast<int64_t>(bytes.size()) > limits.bytes) throw Error(Code::limit, "the file has more than " + std::to_string(limits.bytes) + " bytes (limit bytes)");
   if (bytes.empty()) throw Error(Code::bad_model, "the file is empty");
-  return guarded([&] { return Parser(limits).model(pbf_reader(bytes.data(), bytes.size())); });
+  return Parser(bytes, limits).model(bytes);
 }
 
 TensorView parse_tensor(Bytes bytes) {
   const LoadLimits limits;
-  return guarded([&] { return Parser(limits).tensor(pbf_reader(bytes.data(), bytes.size()), bytes); });
+  return Parser(bytes, limits).tensor(bytes);
 }
 
 TypeView parse_type(Bytes bytes) {
   const LoadLimits limits;
-  return guarded([&] { return Parser(limits).type(pbf_reader(bytes.data(), bytes.size())); });
-}
-
-DType dtype_of(int32_t n) {
-  if (n <= 0) throw Error(Code::bad_model, "the element type " + std::to_string(n) + " is undefined");
-  if (n >= static_cast<int32_t>(std::size(kTypes)))
-    throw Error(Code::not_supported, "the element type " + std::to_string(n) + " is not supported; Tenon knows 1 to " + std::to_string(std::size(kTypes) - 1));
-  return kTypes[n];
-}
-
-int32_t data_type_of(DType type) { return static_cast<int32_t>(std::find(std::begin(kTypes), std::end(kTypes), type) - kTypes); }
-
-int64_t element_count(const TensorView& t, const LoadLimits& limits) {
-  const int64_t n = tenon::element_count(t.dims.data(), static_cast<int>(t.dims.size()));
-  if (n > limits.elements) throw Error(Code::limit, "a tensor of more than " + std::to_string(limits.elements) + " elements (limit elements)");
-  return n;
-}
-
-std::vector<char> elements(const TensorView& t, const LoadLimits& limits) {
-  const DType type = dtype_of(t.data_type);
-  const int64_t n = element_count(t, limits), bytes = storage_bytes(type, n);
-  if (type == DType::string) throw Error(Code::bad_model, "a tensor of strings where numbers belong");
-  if (t.has_raw && t.has_typed && !t.raw.empty()) throw Error(Code::bad_model, "tensor \"" + printable(t.name) + "\" has both raw and typed data");
-  if (t.has_raw) {
-    if (static_cast<int64_t>(t.raw.size()) != bytes) wrong_count(t, static_cast<int64_t>(t.raw.size()), bytes, "bytes");
-    return {t.raw.begin(), t.raw.end()};
-  }
-  // Elements of complex types are two numbers, those of sub-byte types come packed in bytes.
-  const int wanted = expected_field(type);
-  const bool packed = bits(type) < 8;
-  const int64_t count = is_complex(type) ? 2 * n : packed ? bytes : n;
-  // What the message can hold bounds what is allocated.
-  if (count > static_cast<int64_t>(t.message.size())) wrong_count(t, static_cast<int64_t>(t.message.size()), count, "bytes of typed data at most");
-  std::vector<char> out(static_cast<size_t>(bytes));
-  int64_t at = 0;
-  const auto put = [&](Cell c) {
-    if (at >= count) wrong_count(t, at + 1, count, "elements");
-    // Half and eighth floats are given as their bits.
-    const int width = bits(type);
-    if (is_real(type) && width <= 16 && !packed) {
-      if (width == 16) {
-        const uint16_t pattern = static_cast<uint16_t>(c.integer);
-        std::memcpy(out.data() + 2 * at, &pattern, 2);
-      } else {
-        out[static_cast<size_t>(at)] = static_cast<char>(c.integer);
-      }
-    } else if (packed) {
-      out[static_cast<size_t>(at)] = static_cast<char>(c.integer);
-    } else {
-      store_cell(type, out.data(), at, c);
-    }
-    ++at;
-  };
-  guarded([&] {
-    pbf_reader r(t.message.data(), t.message.size());
-    while (r.next()) {
-      const int tag = static_cast<int>(r.tag());
-      if (tag != wanted) {
-        r.skip();
-        continue;
-      }
-      const bool list = r.wire_type() == pbf_wire_type::length_delimited;
-      switch (tag) {
-        case 4:
-          if (list) for (float v : r.get_packed_float()) put({.real = v});
-          else put({.real = r.get_float()});
-          break;
-        case 10:
-          if (list) for (double v : r.get_packed_double()) put({.real = v});
-          else put({.real = r.get_double()});
-          break;
-        case 11:
-          if (list) for (uint64_t v : r.get_packed_uint64()) put({.integer = static_cast<int64_t>(v)});
-          else put({.integer = static_cast<int64_t>(r.get_uint64())});
-          break;
-        default:
-          if (list) for (int64_t v : r.get_packed_int64()) put({.integer = v});
-          else put({.integer = r.get_int64()});
-      }
-    }
-    return 0;
-  });
-  if (at != count) wrong_count(t, at, count, "elements");
-  return out;
-}
-
-std::vector<std::string_view> string_elements(const TensorView& t, const LoadLimits& limits) {
-  const int64_t n = element_count(t, limits);
-  if (t.has_raw) throw Error(Code::bad_model, "a tensor of strings has raw data");
-  std::vector<std::string_view> out;
-  guarded([&] {
-    pbf_reader r(t.message.data(), t.message.size());
-    while (r.next()) {
-      if (r.tag() == 6 && r.wire_type() == pbf_wire_type::length_delimited) {
-        const protozero::data_view v = r.get_view();
-        out.emplace_back(v.data(), v.size());
-      } else {
-        r.skip();
-      }
-    }
-    return 0;
-  });
-  if (static_cast<int64_t>(out.size()) != n) wrong_count(t, static_cast<int64_t>(out.size()), n, "strings");
-  return out;
+  return Parser(bytes, limits).type(bytes);
 }
 
 }  // namespace tenon::onnx

@@ -9,17 +9,16 @@
 
 #include "base/dtype.h"
 #include "base/limits.h"
+#include "formats/onnx/wire.h"
 
 namespace tenon::onnx {
-
-using Bytes = std::string_view;
 
 struct TensorView {
   std::string_view name;
   std::vector<int64_t> dims;
   int32_t data_type = 0;      // an ONNX element type number
   Bytes raw;                  // raw_data
-  bool has_raw = false, has_typed = false;
+  bool has_raw = false, has_typed = false;  // has_typed: at least one number or string
   bool external = false;
   std::vector<std::pair<std::string_view, std::string_view>> external_data;
   Bytes message;              // the tensor as a whole; typed data are read from it on demand
@@ -101,7 +100,9 @@ struct Model {
   GraphView graph;
 };
 
-// Throws Error(bad_model) for bytes that are no ONNX model and Error(limit) beyond the limits.
+// Throws Error(bad_model) for bytes that are no ONNX model and Error(limit) beyond the limits. Wire types, lengths, names, nesting and
+// counts are checked here; contents are checked where they are used. A message that may stand once and is there twice (which
+// protobuf would merge) is refused; of a scalar the last wins.
 Model parse_model(Bytes bytes, const LoadLimits& limits = {});
 TensorView parse_tensor(Bytes bytes);
 TypeView parse_type(Bytes bytes);
@@ -117,5 +118,9 @@ int64_t element_count(const TensorView& t, const LoadLimits& limits = {});
 // say, else Error(bad_model).
 std::vector<char> elements(const TensorView& t, const LoadLimits& limits = {});
 std::vector<std::string_view> string_elements(const TensorView& t, const LoadLimits& limits = {});
+
+// The same of a sparse tensor made dense. Indices are linear or tuples, within the dims and in increasing order. Throws Error(limit)
+// beyond limits.fold_bytes_node.
+std::vector<char> elements(const SparseTensorView& t, const LoadLimits& limits = {});
 
 }  // namespace tenon::onnx

@@ -9,6 +9,7 @@ struct LoadLimits {
   int64_t bytes = int64_t{1} << 40;            // of the model file and each of its data files
   int64_t nodes = 4'000'000;                   // subgraphs and expanded functions included
   int64_t tensors = 4'000'000;
+  int64_t view_bytes = int64_t{40} << 20;      // of what parsing notes of a model, beyond the size of the file
   int64_t elements = int64_t{1} << 40;         // of one tensor
   int64_t unpacked_bytes = int64_t{1} << 30;   // of all compressed members of an archive
   int64_t depth = 32;                          // of nested subgraphs
