@@ -254,9 +254,9 @@ float cost(const Step& s) {
   const Plan p(s, source);
   const float loops = source == Source::plain ? 1 + 0.25f / static_cast<float>(p.c.taps[2]) : 1.f;
   const float sums = tile_cost(p.c, p.group_inputs, round_up(p.group_outputs, kLanes)) * static_cast<float>(p.groups) * loops;
-  const float bytes = 4 * (static_cast<float>(p.packed_floats()) + static_cast<float>(p.c.n * p.c.c * p.c.in[0] * p.c.in[1] * p.c.in[2]) +
-                           static_cast<float>(p.c.n * p.c.o * p.c.pixels()));
-  return larger(sums, bytes / kBytes) + epilogue_cost(s, p.c.n * p.c.o * p.c.pixels()) + 200.f;
+  const float weights = 4 * static_cast<float>(p.packed_floats());
+  const float images = 4 * static_cast<float>(p.c.n * (p.c.c * p.c.in[0] * p.c.in[1] * p.c.in[2] + p.c.o * p.c.pixels()));
+  return larger(sums, weights / kBytes + images / kCachedBytes) + epilogue_cost(s, p.c.n * p.c.o * p.c.pixels()) + 200.f;
 }
 
 template <Source source>

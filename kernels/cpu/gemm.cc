@@ -178,8 +178,8 @@ Needs needs_unpacked(const Step& s) {
 float multiply_cost(const Step& s, const Problem& p) {
   const float m = static_cast<float>(p.m * p.batch), n = static_cast<float>(p.vectors() * kLanes), k = static_cast<float>(p.k);
   const float arithmetic = m * n * (k + 8) / kMultiplyAdds * 1.04f, latency = static_cast<float>(p.batch * p.vectors()) * k * 0.6f;
-  const float bytes = 4 * (static_cast<float>(p.b_items(s)) * k * n + m * k + m * n);
-  return larger(larger(arithmetic, latency), bytes / kBytes) + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
+  const float right = 4 * static_cast<float>(p.b_items(s)) * k * n, others = 4 * (m * k + m * n);
+  return larger(larger(arithmetic, latency), right / kBytes + others / kCachedBytes) + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
 }
 
 float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
