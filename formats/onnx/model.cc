@@ -21,6 +21,7 @@ class Parser {
     Model m;
     const auto fields = Wire::count(message, "the model");
     once(fields[7], "graph", "the model");
+    reserve(m.metadata, fields[14]);
     reserve(m.opsets, fields[8]);
     reserve(m.functions, fields[25]);
     for (Wire w(message, "the model"); w.next();) switch (w.field()) {
@@ -29,6 +30,7 @@ class Parser {
         case 3: m.producer_version = w.name(); break;
         case 7: m.graph = graph(w.bytes()); break;
         case 8: m.opsets.push_back(opset(w.bytes())); break;
+        case 14: m.metadata.push_back(entry(w.bytes())); break;
         case 25: m.functions.push_back(function(w.bytes(), m.functions.size())); break;
         default: w.skip();
       }
@@ -208,6 +210,8 @@ class Parser {
         case 7: w.reals<float>([&](float v) { a.floats.push_back(v); }); break;
         case 8: w.integers([&](int64_t v) { a.ints.push_back(v); }); break;
         case 9: a.strings.push_back(w.bytes()); break;
+        case 14:
+        case 15: a.types.push_back(type(w.bytes())); break;
         case 20: a.type = static_cast<int32_t>(std::clamp<int64_t>(w.integer(), 0, INT32_MAX)); break;
         case 21: a.reference = w.name(); break;
         case 22:
@@ -228,11 +232,13 @@ class Parser {
     }
     once(fields[5], "tensor", "an attribute");
     once(fields[6], "graph", "an attribute");
+    once(fields[14], "type", "an attribute");
     once(fields[22], "sparse tensor", "an attribute");
     reserve(a.floats, floats);
     reserve(a.ints, ints);
     reserve(a.strings, fields[9]);
     reserve(a.tensors, fields[5] + fields[10]);
+    reserve(a.types, fields[14] + fields[15]);
     reserve(a.graphs, fields[6] + fields[11]);
     reserve(a.sparse, fields[22] + fields[23]);
   }

@@ -58,7 +58,8 @@ struct AttributeView {
   std::vector<int64_t> ints;
   std::vector<std::string_view> strings;
   std::vector<TensorView> tensors;            // `t` or `tensors`
-  std::vector<SparseTensorView> sparse;
+  std::vector<SparseTensorView> sparse;       // `sparse_tensor` or `sparse_tensors`
+  std::vector<TypeView> types;                // `tp` or `type_protos`
   std::vector<GraphView> graphs;              // `g` or `graphs`
   enum Type : int32_t { kFloat = 1, kInt, kString, kTensor, kGraph, kFloats, kInts, kStrings, kTensors, kGraphs, kSparse, kSparses, kType, kTypes };
 };
@@ -95,6 +96,7 @@ struct FunctionView {
 struct Model {
   int64_t ir_version = 0;
   std::string_view producer, producer_version;
+  std::vector<std::pair<std::string_view, std::string_view>> metadata;
   std::vector<OpsetView> opsets;
   std::vector<FunctionView> functions;
   GraphView graph;

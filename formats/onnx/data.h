@@ -1,0 +1,31 @@
+// Values in files of their own (.pb), as ONNX's backend tests and tools write them: a tensor, a sequence or an optional. The file does
+// not say which; the type of the model's input does.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/tensor.h"
+#include "base/type.h"
+#include "formats/onnx/model.h"
+
+namespace tenon::onnx {
+
+struct DataValue {
+  std::string name;
+  Container container = Container::tensor;
+  bool present = true;               // of an optional
+  std::vector<OwnedTensor> tensors;  // of a sequence any number, of an absent optional none, else one
+};
+
+// Throws Error(bad_model) for bytes that are none, Error(not_supported) for maps, sparse tensors and deeper nesting.
+DataValue read_value(Bytes bytes, Container container = Container::tensor, const LoadLimits& limits = {});
+DataValue load_value(const std::string& path, Container container = Container::tensor, const LoadLimits& limits = {});
+std::string write_value(const DataValue& value);
+
+// A copy of a tensor that holds its own data.
+OwnedTensor owned(const TensorView& tensor, const LoadLimits& limits = {});
+std::string write_tensor(const Tensor& tensor, std::string_view name);
+
+}  // namespace tenon::onnx
