@@ -3,6 +3,9 @@
 
 #include "base/scalar.h"
 
+#pragma push_macro("TEST")  // GoogleTest has one too
+#undef TEST
+
 namespace tenon {
 
 enum class Kind : uint8_t { row, real, whole, test, logic, pick };
@@ -51,3 +54,5 @@ inline constexpr int kFunctionCount = sizeof kFunctions / sizeof *kFunctions;
 inline constexpr const FunctionInfo& info(Function f) { return kFunctions[static_cast<int>(f)]; }
 
 }  // namespace tenon
+
+#pragma pop_macro("TEST")

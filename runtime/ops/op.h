@@ -143,6 +143,8 @@ struct Op {
 };
 
 // All ops: a name for every line of ops.inc and every row of elementwise.inc.
+#pragma push_macro("TEST")  // GoogleTest has one too
+#undef TEST
 namespace ops {
 #define ROW(name, ...) extern const Op name;
 #define REAL(name, ...) extern const Op name;
@@ -161,6 +163,7 @@ namespace ops {
 #include "ops/ops.inc"
 #undef OP
 }  // namespace ops
+#pragma pop_macro("TEST")
 
 // Null where there is none.
 const Op* op_named(std::string_view name);

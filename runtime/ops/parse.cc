@@ -285,7 +285,7 @@ class Parser {
     within([&] { return "%" + results[0].name; }, [&] { infer(g, static_cast<NodeId>(g.nodes.size() - 1)); });
     for (size_t i = 0; i < results.size(); ++i) {
       if (outputs[i] == kNone) continue;
-      if (results[i].type) annotate(g, outputs[i], *results[i].type);
+      if (results[i].type) annotate(g, outputs[i], results[i]);
       define(g, names, results[i].name, outputs[i]);
     }
   }
@@ -322,7 +322,8 @@ class Parser {
   }
 
   // Inference must agree; storage is taken from the text. A size that data decide keeps the name it has here.
-  void annotate(Graph& g, ValueId v, const Type& said) {
+  void annotate(Graph& g, ValueId v, const Result& r) {
+    const Type& said = *r.type;
     Type& found = g.values[v].type;
     bool same = said.expressed() == found.expressed() && said.container == found.container && said.shape.rank() == found.shape.rank();
     for (int i = 0; same && i < said.shape.rank(); ++i) {
@@ -330,7 +331,7 @@ class Parser {
         if (dim == said.shape[i]) dim = found.shape[i];
       same = said.shape[i] == found.shape[i] || (!found.shape[i].known() && depends_on_data(found.shape[i]));
     }
-    if (!same) scan_.fail("the type " + text(found, *g.extents) + " for %" + g.values[v].name);
+    if (!same) scan_.fail("the type " + text(found, *g.extents) + " for %" + r.name);
     found.dtype = said.dtype;
     found.layout = said.layout;
     found.quantisation = said.quantisation;
