@@ -11,7 +11,7 @@
 namespace tenon::onnx {
 namespace {
 
-constexpr int64_t kNewestOpset = 27;
+constexpr int64_t kNewestOpset = 28;
 
 std::string_view domain_of(std::string_view d) { return d == "ai.onnx" ? std::string_view() : d; }
 
@@ -59,10 +59,10 @@ int64_t Importer::opset(std::string_view domain) const {
 ReadModel Importer::read() {
   for (const OpsetView& o : model_.opsets) {
     const auto [at, fresh] = opsets_.emplace(domain_of(o.domain), o.version);
-    if (!fresh && at->second != o.version) throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " + std::to_string(o.version));
-    if (domain_of(o.domain).empty() && (o.version < 1 || o.version > kNewestOpset))
-      throw Error(o.version < 1 ? Code::bad_model : Code::not_supported,
-                  "opset " + std::to_string(o.version) + " of ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
+    if (!fresh) throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " + std::to_string(o.version));
+    if (o.version < 1) throw Error(Code::bad_model, "opset " + std::to_string(o.version) + " of domain \"" + printable(o.domain) + "\"; opsets start at 1");
+    if (domain_of(o.domain).empty() && o.version > kNewestOpset)
+      throw Error(Code::not_supported, "opset " + std::to_string(o.version) + " of domain ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
   }
   if (!model_.opsets.empty() && !opsets_.count("") && model_.ir_version >= 3) opsets_[""] = 1;
   for (const FunctionView& f : model_.functions)
