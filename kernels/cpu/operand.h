@@ -57,8 +57,8 @@ inline Range piece(int64_t n, int64_t pieces, int64_t i) {
   return {begin, begin + each + (i < more)};
 }
 
-// What one core of about 3.5 GHz does in a nanosecond: f32 multiply-adds in registers, bytes from memory and bytes that the step before has
-// left in the caches. For `cost`.
+// What one core of about 3.5 GHz does in a nanosecond: f32 multiply-adds in registers, bytes from memory that both of two cores read, and bytes that
+// the step before has left in the caches. For `cost`.
 #if defined(__AVX512F__)
 inline constexpr float kMultiplyAdds = 60;
 #elif defined(__AVX2__)
@@ -68,7 +68,7 @@ inline constexpr float kMultiplyAdds = 28;
 #else
 inline constexpr float kMultiplyAdds = 20;
 #endif
-inline constexpr float kBytes = 20, kCachedBytes = 60;
+inline constexpr float kBytes = 15, kCachedBytes = 60;
 
 }  // namespace
 }  // namespace tenon::cpu::TENON_ISA
