@@ -210,7 +210,7 @@ void convolve(const Step& s, const Plan& p, const Finish& finish, const Unit& u,
   for (int64_t block = p.panel(u.panels.begin).begin; block < p.panel(u.panels.end - 1).end; ++block)
     for (int64_t row = u.rows.begin; row < u.rows.end; ++row)
       finish.run(place(dst, block, row, u.columns.begin), (u.columns.end - u.columns.begin) * kLanes, Channel::block,
-                 u.group * p.group_outputs + block * kLanes, c.o, [&](const Operand& o) { return place(o, block, row, u.columns.begin); });
+                 u.group * p.group_outputs + block * kLanes, c.o, [&](const Operand& o) { return place(o, block, row, u.columns.begin) - data(o); });
 }
 
 const char* reject_shared(const Step& s) {
@@ -387,7 +387,7 @@ void gather_and_multiply(const Step& s, const Gather& g, const Finish& finish, i
   for (int64_t o = outputs.begin; o < outputs.end; ++o) {
     const int64_t channel = group * g.group_outputs + o;
     finish.run(place(*s.dst, channel), columns.end - columns.begin, Channel::single, channel, c.o,
-               [&](const Operand& x) { return place(x, channel); });
+               [&](const Operand& x) { return place(x, channel) - data(x); });
   }
 }
 

@@ -160,7 +160,7 @@ void convolve(const Step& s, const ConvShape& c, const Finish& finish, int64_t i
   }
   if (!finish.program()) return;
   for (int64_t row = rows.begin; row < rows.end; ++row)
-    finish.run(place(*s.dst, row), c.out[2] * kLanes, Channel::block, channel, c.o, [&](const Operand& o) { return place(o, row); });
+    finish.run(place(*s.dst, row), c.out[2] * kLanes, Channel::block, channel, c.o, [&](const Operand& o) { return place(o, row) - data(o); });
 }
 
 void run(const Step& s, const Context& context) noexcept {

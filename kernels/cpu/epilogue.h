@@ -8,6 +8,8 @@
 namespace tenon::cpu::TENON_ISA {
 namespace {
 
+inline constexpr int kQuantisedOperands = 2;  // of an epilogue
+
 // How the elements of a run of dst meet the channel operands of an epilogue.
 enum class Channel : uint8_t {
   along,   // the run goes along the channels (gemm)
@@ -25,6 +27,32 @@ inline const char* epilogue_reject(const Step& s) {
   return nullptr;
 }
 
+// As epilogue_reject, where operands like dst may be quantised.
+inline const char* epilogue_reject_quantised(const Step& s) {
+  const Epilogue& e = s.epilogue;
+  if (!e.count) return nullptr;
+  if (const char* why = program_reject(e.rows, e.count, e.operands)) return why;
+  int quantised = 0;
+  for (int i = 1; i < e.operands; ++i) {
+    const Operand& o = s.src[e.first_source + i - 1];
+    if (is_f32(o)) continue;
+    if (e.reads[i - 1] != Reads::like_dst || !is_quantised(o) || o.per_axis) return "an operand of the epilogue is neither f32 nor quantised like dst";
+    if (++quantised > kQuantisedOperands) return "the epilogue has more than two quantised operands";
+  }
+  return nullptr;
+}
+
+// dst[i] = the real value of element first + i.
+inline void dequantise(const Operand& o, int64_t first, int64_t n, float* dst) {
+  const V scale(o.scale[0]);
+  const I zero(o.zero[0]);
+  const bool is_signed = is(o, DType::s8);
+  vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE {
+    const I q = is_signed ? load(data<int8_t>(o) + first + i, lanes) : load(data<uint8_t>(o) + first + i, lanes);
+    store(dst + i, real(q - zero) * scale);
+  });
+}
+
 class Finish {
  public:
   // `bias`: an own bias of the op, or null.
@@ -37,11 +65,12 @@ class Finish {
   bool program() const { return rows < step.epilogue.count; }
 
   // Runs the rows left over on n elements at dst. `channel` is the first channel of the run, `channels` how many dst has;
-  // place(operand) is where the element of an operand like dst lies that belongs to dst[0].
-  template <class Place>
-  void run(float* dst, int64_t n, Channel kind, int64_t channel, int64_t channels, Place place) const {
+  // offset(operand) is the index in memory of the element of an operand like dst that belongs to dst[0].
+  template <class Offset>
+  void run(float* dst, int64_t n, Channel kind, int64_t channel, int64_t channels, Offset offset) const {
     const Epilogue& e = step.epilogue;
     alignas(64) float spare[kProgramRows * kProgramBlock], operand[kProgramValues][kLanes], tail[kProgramValues][kLanes];
+    alignas(64) float wide[kQuantisedOperands][kProgramBlock];
     for (int64_t begin = 0; begin < n;) {
       const int64_t whole = smaller(n - begin, kProgramBlock) / kLanes, lanes = whole ? kLanes : n - begin;
       const bool partial = whole == 0;
@@ -49,11 +78,18 @@ class Finish {
       if (partial) store(tail[0], load(dst + begin, lanes));
       const Lane own{partial ? tail[0] : dst + begin, kLanes};
       value[0] = own;
+      int quantised = 0;
       for (int r = 0; r < rows; ++r) value[e.operands + r] = own;
       for (int i = 1; i < e.operands; ++i) {
         const Operand& o = step.src[e.first_source + i - 1];
+        if (e.reads[i - 1] == Reads::like_dst && o.scale) {
+          const int64_t count = partial ? lanes : whole * kLanes;
+          dequantise(o, offset(o) + begin, count, wide[quantised]);
+          value[i] = {wide[quantised++], kLanes};
+          continue;
+        }
         if (e.reads[i - 1] == Reads::like_dst || (e.reads[i - 1] == Reads::channel && kind == Channel::along)) {
-          const float* at = (e.reads[i - 1] == Reads::like_dst ? place(o) : data(o) + channel) + begin;
+          const float* at = data(o) + (e.reads[i - 1] == Reads::like_dst ? offset(o) : channel) + begin;
           if (partial) store(tail[i], load(at, lanes)), at = tail[i];
           value[i] = {at, kLanes};
           continue;
@@ -93,7 +129,7 @@ class Finish {
       if (other < 1 || other >= e.operands) return false;
       const Operand& o = step.src[e.first_source + other - 1];
       if (e.reads[other - 1] == Reads::channel && !bias && !residual) return bias = data(o), true;
-      if (e.reads[other - 1] == Reads::like_dst && !residual) return residual = &o, true;
+      if (e.reads[other - 1] == Reads::like_dst && !residual && is_f32(o)) return residual = &o, true;
       return false;
     }
     if (row.operand[0] != value || clamped) return false;

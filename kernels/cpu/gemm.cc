@@ -265,7 +265,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   const int64_t begin = piece(p.vectors(), p.panels(), panels.begin).begin * kLanes;
   const int64_t end = smaller(p.n, piece(p.vectors(), p.panels(), panels.end - 1).end * kLanes);
   for (int64_t row = rows.begin; row < rows.end; ++row)
-    finish.run(dst + row * p.dst_row + begin, end - begin, Channel::along, begin, p.n, [&](const Operand& o) { return element(o, row, begin); });
+    finish.run(dst + row * p.dst_row + begin, end - begin, Channel::along, begin, p.n, [&](const Operand& o) { return element(o, row, begin) - data(o); });
 }
 
 void multiply(const Step& s, const Context& context, const Problem& p, const Panels& b) {

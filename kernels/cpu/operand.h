@@ -9,6 +9,7 @@ namespace {
 
 inline bool is(const Operand& o, DType type) { return o.dtype == static_cast<uint8_t>(type); }
 inline bool is_f32(const Operand& o) { return is(o, DType::f32) && !o.scale; }
+inline bool is_quantised(const Operand& o) { return o.scale && (is(o, DType::u8) || is(o, DType::s8)); }
 // Whether source i is there: optional ones may be left out.
 inline bool has(const Step& s, int i) { return i < s.sources && s.src[i].dtype != 0; }
 inline bool known(int64_t size) { return size != kUnknown; }

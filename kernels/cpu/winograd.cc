@@ -244,7 +244,7 @@ void multiply_block(const Step& s, const Plan& p, const Finish& finish, const Bl
     const Range columns{b.columns.begin * kResult, smaller(p.c.out[2], b.columns.end * kResult)};
     for (int64_t y = b.rows.begin * kResult; y < smaller(p.c.out[1], b.rows.end * kResult); ++y)
       finish.run(place(*s.dst, block) + y * p.c.dst_step[1] + columns.begin * kLanes, (columns.end - columns.begin) * kLanes, Channel::block, channel,
-                 p.c.o, [&](const Operand& o) { return place(o, block) + y * o.stride[2] + columns.begin * o.stride[3]; });
+                 p.c.o, [&](const Operand& o) { return place(o, block) - data(o) + y * o.stride[2] + columns.begin * o.stride[3]; });
   }
 }
 
