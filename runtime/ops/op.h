@@ -191,6 +191,9 @@ std::optional<Extent> evaluate(Function f, Extent a, Extent b, Extent c);
 // The value of a program on arrays that broadcast to `shape`.
 Array run_program(const Program& program, const std::vector<const Array*>& operands, const std::vector<int64_t>& shape);
 
+// How an epilogue operand of `type` is read by a node whose result has `result`; no value where it cannot be.
+std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op);
+
 // Runs one node on arrays: infers the outputs from the shapes and integer contents of `in` (null where omitted), runs the reference
 // and rounds every element to its dtype. `run` runs subgraphs.
 std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in,

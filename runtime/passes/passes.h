@@ -25,6 +25,11 @@ void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
 
+// ---- several ops that a kernel does as one
+void fuse_scales(Graph& g, PassContext& context);
+void fuse_epilogues(Graph& g);
+void fuse_pointwise(Graph& g);
+
 // Guards about sizes that nothing computes any more go.
 void drop_guards(Graph& g);
 

@@ -21,6 +21,10 @@ constexpr PassRow kPipeline[] = {
     {"merge_transposes", plain<merge_transposes>},
     {"merge_common", plain<merge_common>},
     {"drop_dead", plain<drop_dead>},
+    {"fuse_scales", fuse_scales},
+    {"fuse_epilogues", plain<fuse_epilogues>},
+    {"fuse_pointwise", plain<fuse_pointwise>},
+    {"fuse_epilogues", plain<fuse_epilogues>},  // of programs, which may read a result twice
 };
 
 // Subgraphs first, so that a pass sees bodies that are done.

@@ -27,12 +27,6 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
   return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
 }
 
-bool channel_axis(const Op& op, int rank, int& axis) {
-  const bool windowed = &op == &ops::conv || op.name == "conv_transpose" || op.name == "average_pool" || &op == &ops::max_pool || op.name == "dynamic_conv";
-  axis = windowed ? 1 : rank - 1;
-  return axis >= 0 && axis < rank;
-}
-
 bool same_layout(const Layout& l, Wants wants, int16_t block) {
   if (wants == Wants::any) return true;
   return wants == Wants::plain ? l.block == 1 : l.block == block && l.axis == 1;
@@ -226,19 +220,6 @@ std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& op
     }
   }
   return values;
-}
-
-std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op) {
-  const Shape &s = type.shape, &r = result.shape;
-  if (std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); })) return Reads::scalar;
-  if (s == r) return Reads::like_dst;
-  int axis;
-  if (s.rank() > r.rank() || !channel_axis(op, r.rank(), axis)) return std::nullopt;
-  for (int i = 0; i < s.rank(); ++i) {
-    const int at = r.rank() - s.rank() + i;
-    if (at == axis ? s[i] != r[axis] : s[i] != Dim(1)) return std::nullopt;
-  }
-  return axis >= r.rank() - s.rank() ? std::optional(Reads::channel) : std::nullopt;
 }
 
 ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {

@@ -53,7 +53,4 @@ bool shares_memory(const Graph& g, const Node& node);
 // The likely values of all rows of the table.
 std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& options);
 
-// How an epilogue operand of `type` is read by a node whose result has `result`; no value where a kernel cannot read it.
-std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op);
-
 }  // namespace tenon

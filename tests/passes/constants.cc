@@ -194,8 +194,7 @@ graph(%flag: bool[], %x: f32[4])
 graph(%flag: bool[], %x: f32[4])
   %y = if(%flag, %x)
     graph(%x: f32[4])
-      %k = relu(%x)
-      %n = neg(%k)
+      %n = pointwise(%x) {relu(0); neg(1)}
       return %n
     graph(%x: f32[4])
       return %x
