@@ -56,7 +56,8 @@ std::vector<Activation> activations(const Recurrent& a, Network network) {
     names = network == Network::lstm  ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
             : network == Network::gru ? std::vector<std::string>{"Sigmoid", "Tanh"}
                                       : std::vector<std::string>{"Tanh"};
-    if (a.directions() == 2) names.insert(names.end(), names.begin(), names.begin() + static_cast<int64_t>(names.size()));
+    const std::vector<std::string> once = names;
+    if (a.directions() == 2) names.insert(names.end(), once.begin(), once.end());
   }
   std::vector<Activation> out;
   size_t alpha = 0, beta = 0;
