@@ -54,25 +54,11 @@ struct Plan {
   int64_t rows_in(int64_t rows) const { return smaller(c.in[1], (rows - 1) * c.stride[1] + (c.taps[1] - 1) * c.dilation[1] + 1); }
   int64_t copied_bytes(int64_t rows) const { return copies() ? rows_in(rows) * width() * unit * inputs_a_pass() * 4 : 0; }
 
-  // Work: planes (images and depths) x groups x bands of rows or pieces of a flat row x blocks of panels.
-  struct Cut {
-    int64_t bands, columns, blocks;
-  };
+  // The rows of a band that stay in L1 and L2 with their inputs.
+  int64_t band_most() const { return larger(1, kBandBytes / (larger(1, c.stride[1]) * larger(c.in[2], 1) * unit * inputs_a_pass() * 4)); }
   Cut cut() const {
-    const int64_t planes = c.n * c.out[0] * groups;
-    const int64_t most = larger(1, kBandBytes / (larger(1, c.stride[1]) * larger(c.in[2], 1) * unit * inputs_a_pass() * 4));
-    Cut cut{1, 1, 1};
-    if (flat) cut.columns = ceil_div(c.out[2], larger(1, smaller(most > 1 ? 448 : 112, 224)));
-    else cut.bands = ceil_div(c.out[1], smaller(most, 16));
-    const int64_t wanted = ceil_div(16, planes * cut.bands * cut.columns);
-    const bool heavy = packed_floats() / groups * 4 > 1 << 20;
-    if (heavy) cut.blocks = smaller(panels, wanted);
-    const int64_t more = ceil_div(wanted, cut.blocks);
-    if (more > 1 && flat) cut.columns = smaller(cut.columns * more, ceil_div(c.out[2], 28));
-    if (more > 1 && !flat) cut.bands = smaller(cut.bands * more, ceil_div(c.out[1], 4));
-    const int64_t left_over = ceil_div(16, planes * cut.bands * cut.columns * cut.blocks);
-    cut.blocks = smaller(panels, cut.blocks * left_over);
-    return cut;
+    return flat ? cut_row(c.n * c.out[0] * groups, c.out[2], band_most() > 1 ? 224 : 112, panels, packed_floats() / groups * 4)
+                : cut_rows(c.n * c.out[0] * groups, c.out[1], smaller(band_most(), 16), panels, packed_floats() / groups * 4);
   }
   int64_t band_rows() const { return ceil_div(c.out[1], cut().bands); }
 
@@ -263,7 +249,7 @@ template <Source source>
 void run(const Step& s, const Context& context) noexcept {
   const Plan p(s, source);
   const Finish finish(s, conv_bias(s));
-  const Plan::Cut cut = p.cut();
+  const Cut cut = p.cut();
   if (p.c.n * p.c.pixels() == 0) return;
   const int64_t units = p.c.n * p.c.out[0] * p.groups * cut.bands * cut.columns * cut.blocks;
   const float unit_ns = p.c.multiply_adds() / kMultiplyAdds / static_cast<float>(units);

@@ -55,6 +55,33 @@ struct ConvShape {
 
 // The own sources of an op, those of the epilogue left out.
 inline int own_sources(const Step& s) { return s.epilogue.count ? s.epilogue.first_source : s.sources; }
+// The cut of a convolution into units of work, about 16 of them: planes (images, depths, groups) x bands of rows, or pieces of an
+// image that is one row, x blocks of panels. Weights of more than 1 MiB are cut before images are, so that each is read once.
+struct Cut {
+  int64_t bands = 1, columns = 1, blocks = 1;
+};
+
+inline void cut_panels(Cut& cut, int64_t& pieces, int64_t planes, int64_t most_pieces, int64_t panels, int64_t weight_bytes) {
+  planes = larger(int64_t{1}, planes), pieces = larger(int64_t{1}, pieces);
+  const int64_t wanted = ceil_div(16, planes * pieces);
+  if (weight_bytes > 1 << 20) cut.blocks = smaller(panels, wanted);
+  const int64_t more = ceil_div(wanted, cut.blocks);
+  if (more > 1) pieces = larger(pieces, smaller(pieces * more, most_pieces));
+  cut.blocks = smaller(panels, cut.blocks * ceil_div(16, planes * pieces * cut.blocks));
+}
+// Into bands of at most `most` rows.
+inline Cut cut_rows(int64_t planes, int64_t rows, int64_t most, int64_t panels, int64_t weight_bytes) {
+  Cut cut{.bands = ceil_div(rows, most)};
+  cut_panels(cut, cut.bands, planes, ceil_div(rows, 4), panels, weight_bytes);
+  return cut;
+}
+// Into pieces of at most `most` columns.
+inline Cut cut_row(int64_t planes, int64_t columns, int64_t most, int64_t panels, int64_t weight_bytes) {
+  Cut cut{.columns = ceil_div(columns, most)};
+  cut_panels(cut, cut.columns, planes, ceil_div(columns, 28), panels, weight_bytes);
+  return cut;
+}
+
 // What every f32 convolution asks.
 inline const char* conv_reject(const Step& s) {
   for (int i = 0; i < own_sources(s); ++i)

@@ -2,8 +2,8 @@
 // b is packed into panels of up to three vectors, [panel][k][vectors of the panel]: once when it is constant, else into scratch; with
 // few rows it is read where it lies. a is read in place, one number a row of the tile, whatever its strides. The work is cut into
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
+#include "kernels/cpu/gemm_shape.h"
 #include "kernels/cpu/tile.h"
-#include "ops/matmul.h"
 
 namespace tenon::cpu::TENON_ISA {
 #if defined(__AVX512VNNI__)
@@ -15,80 +15,12 @@ constexpr int64_t kDepth = 512;  // of k in one pass
 constexpr int64_t kBlockRows = 112;
 constexpr int64_t kDirectRows = 24;  // up to so many rows b is not worth packing
 
-struct Matrix {
-  int64_t rows, columns, row, column;  // sizes, strides
-  int lead;                            // axes before
-};
-
-Matrix matrix(const Operand& o, bool transposed, bool left) {
-  if (o.rank == 1) return left ? Matrix{1, o.size[0], 0, o.stride[0], 0} : Matrix{o.size[0], 1, o.stride[0], 0, 0};
-  const int r = o.rank - 2, c = o.rank - 1;
-  if (transposed) return {o.size[c], o.size[r], o.stride[c], o.stride[r], r};
-  return {o.size[r], o.size[c], o.stride[r], o.stride[c], r};
-}
-
-// The offset of item `i` of the leading axes of dst within an operand whose leading axes broadcast to them.
-int64_t lead_offset(const Operand& o, int lead, const Operand& dst, int dst_lead, int64_t i) {
-  int64_t offset = 0;
-  for (int axis = dst_lead - 1; axis >= 0; --axis) {
-    const int64_t at = i % dst.size[axis];
-    i /= dst.size[axis];
-    const int own = axis - dst_lead + lead;
-    if (own >= 0 && o.size[own] != 1) offset += at * o.stride[own];
-  }
-  return offset;
-}
-
-struct Problem {
-  Matrix a, b;
-  int64_t m, n, k, batch;
-  int64_t dst_row, dst_column;
-  int dst_lead;
-
-  explicit Problem(const Step& s) {
-    const auto& t = *static_cast<const Matmul*>(s.attributes);
-    const Operand &left = s.src[0], &right = s.src[1], &dst = s.dst[0];
-    a = matrix(left, t.transpose_a, true), b = matrix(right, t.transpose_b, false);
-    m = a.rows, n = b.columns, k = a.columns;
-    dst_lead = dst.rank - (left.rank > 1) - (right.rank > 1);
-    dst_row = left.rank > 1 ? dst.stride[dst_lead] : 0;
-    dst_column = right.rank > 1 ? dst.stride[dst.rank - 1] : 1;
-    if (right.rank == 1 && left.rank > 1) dst_row = dst.stride[dst.rank - 1];
-    batch = count(dst, 0, dst_lead);
-    if (batch > 1 && count(right, 0, b.lead) == 1 && folds(s)) a.rows = m *= batch, batch = 1;
-  }
-
-  // Rows whose distance is a multiple of 2 KiB share few sets of the caches, and columns of a transposed a share no lines: such
-  // rows are copied, block by block.
-  bool copies() const { return m > 1 && n > 2 * kLanes && (a.column != 1 || a.row % 512 == 0); }
-  int64_t copied_row() const { return round_up(smaller(k, kDepth), kLanes) + kLanes; }
-  int64_t copied_bytes() const { return copies() ? smaller(m, kBlockRows) * copied_row() * 4 : 0; }
-  int64_t vectors() const { return ceil_div(n, kLanes); }
-  int64_t panels() const { return ceil_div(vectors(), kTileVectors); }
-  int64_t b_items(const Step& s) const { return count(s.src[1], 0, b.lead); }
-  int64_t packed_floats() const { return vectors() * kLanes * k; }
-
- private:
-  // Whether the leading axes are rows like any other: in a, in dst and in what the epilogue reads.
-  bool folds(const Step& s) const {
-    if (a.lead != dst_lead || s.src[0].rank < 2 || s.src[1].rank < 2) return false;
-    const auto row_like = [&](const Operand& o, const Matrix& x) {
-      int64_t step = x.row * x.rows;
-      for (int axis = dst_lead - 1; axis >= 0; --axis) {
-        if (o.size[axis] != s.dst->size[axis]) return false;
-        if (o.size[axis] > 1 && o.stride[axis] != step) return false;
-        step *= o.size[axis];
-      }
-      return true;
-    };
-    if (!row_like(s.src[0], a) || !row_like(*s.dst, matrix(*s.dst, false, true))) return false;
-    for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i) {
-      const Operand& o = s.src[s.epilogue.first_source + i - 1];
-      if (s.epilogue.reads[i - 1] == Reads::like_dst && (o.rank != s.dst->rank || !row_like(o, matrix(o, false, true)))) return false;
-    }
-    return true;
-  }
-};
+int64_t packed_floats(const Problem& p) { return p.vectors() * kLanes * p.k; }
+// Rows whose distance is a multiple of 2 KiB share few sets of the caches, and columns of a transposed a share no lines: such
+// rows are copied, block by block.
+bool copies(const Problem& p) { return p.m > 1 && p.n > 2 * kLanes && (p.a.column != 1 || p.a.row % 512 == 0); }
+int64_t copied_row(const Problem& p) { return round_up(smaller(p.k, kDepth), kLanes) + kLanes; }
+int64_t copied_bytes(const Problem& p) { return copies(p) ? smaller(p.m, kBlockRows) * copied_row(p) * 4 : 0; }
 
 // Vectors [begin, end) of the columns of b, from k rows at `b`; memory beyond column n is not read, those lanes are zero.
 void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float* to) {
@@ -164,15 +96,15 @@ bool direct(const Problem& p) { return p.m <= kDirectRows && p.b.column == 1 && 
 Needs needs_packed(const Step& s) {
   const Problem p(s);
   return {.packing = static_cast<const Matmul*>(s.attributes)->transpose_b ? "panels_of_nk_" TENON_ISA_NAME : "panels_of_kn_" TENON_ISA_NAME,
-          .packed_bytes = p.b_items(s) * p.packed_floats() * 4,
-          .worker_scratch_bytes = known(s.src[0]) ? p.copied_bytes() : 0};
+          .packed_bytes = p.b_items(s) * packed_floats(p) * 4,
+          .worker_scratch_bytes = known(s.src[0]) ? copied_bytes(p) : 0};
 }
 
 Needs needs_unpacked(const Step& s) {
   if (!known(s.src[0]) || !known(s.src[1])) return {};
   const Problem p(s);
-  const int64_t floats = direct(p) ? kTileVectors * kLanes * p.k : p.packed_floats();
-  return {.scratch_bytes = p.b_items(s) * floats * 4, .worker_scratch_bytes = p.copied_bytes()};
+  const int64_t floats = direct(p) ? kTileVectors * kLanes * p.k : packed_floats(p);
+  return {.scratch_bytes = p.b_items(s) * floats * 4, .worker_scratch_bytes = copied_bytes(p)};
 }
 
 float multiply_cost(const Step& s, const Problem& p) {
@@ -186,29 +118,15 @@ float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
 
 float cost_unpacked(const Step& s) {
   const Problem p(s);
-  const float packing = direct(p) ? 0.f : static_cast<float>(p.b_items(s) * p.packed_floats()) * (p.b.column == 1 ? 0.1f : 0.25f);
+  const float packing = direct(p) ? 0.f : static_cast<float>(p.b_items(s) * packed_floats(p)) * (p.b.column == 1 ? 0.1f : 0.25f);
   return multiply_cost(s, p) + packing;
 }
 
 void pack(const Step& s, void* packed) {
   const Problem p(s);
   for (int64_t i = 0, items = p.b_items(s); i < items; ++i)
-    pack_item(data(s.src[1]) + lead_offset(s.src[1], p.b.lead, s.src[1], p.b.lead, i), p, static_cast<float*>(packed) + i * p.packed_floats(),
+    pack_item(data(s.src[1]) + lead_offset(s.src[1], p.b.lead, s.src[1], p.b.lead, i), p, static_cast<float*>(packed) + i * packed_floats(p),
               {0, p.panels()});
-}
-
-// The index of the item of b that belongs to item i of dst.
-int64_t b_item(const Step& s, const Problem& p, int64_t i) {
-  int64_t item = 0, step = 1;
-  for (int axis = p.dst_lead - 1; axis >= 0; --axis) {
-    const int64_t at = i % s.dst->size[axis];
-    i /= s.dst->size[axis];
-    const int own = axis - p.dst_lead + p.b.lead;
-    if (own < 0) continue;
-    if (s.src[1].size[own] != 1) item += at * step;
-    step *= s.src[1].size[own];
-  }
-  return item;
 }
 
 // Where panels of b lie.
@@ -230,7 +148,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
     return data(o) + lead(o, p.dst_lead) + row * step + column;
   };
   Tile t{};
-  t.a_row = copy ? p.copied_row() : p.a.row, t.a_k = copy ? 1 : p.a.column, t.c_row = p.dst_row, t.c_vector = kLanes;
+  t.a_row = copy ? copied_row(p) : p.a.row, t.a_k = copy ? 1 : p.a.column, t.c_row = p.dst_row, t.c_vector = kLanes;
   t.low = finish.low, t.high = finish.high, t.clamped = finish.clamped, t.residual_vector = kLanes;
   if (finish.residual) t.residual_row = element(*finish.residual, 1, 0) - element(*finish.residual, 0, 0);
   const int64_t passes = larger(1, ceil_div(p.k, kDepth));
@@ -265,7 +183,8 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   const int64_t begin = piece(p.vectors(), p.panels(), panels.begin).begin * kLanes;
   const int64_t end = smaller(p.n, piece(p.vectors(), p.panels(), panels.end - 1).end * kLanes);
   for (int64_t row = rows.begin; row < rows.end; ++row)
-    finish.run(dst + row * p.dst_row + begin, end - begin, Channel::along, begin, p.n, [&](const Operand& o) { return element(o, row, begin) - data(o); });
+    finish.run(dst + row * p.dst_row + begin, end - begin, Channel::along, begin, p.n,
+               [&](const Operand& o) { return element(o, row, begin) - data(o); });
 }
 
 void multiply(const Step& s, const Context& context, const Problem& p, const Panels& b) {
@@ -278,7 +197,7 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
   const float unit_ns =
       static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / kMultiplyAdds / static_cast<float>(units);
   parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
-    float* copy = p.copies() ? reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride) : nullptr;
+    float* copy = copies(p) ? reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride) : nullptr;
     for (int64_t u = begin; u < end; ++u) {
       const int64_t rows = u % row_blocks, panels = u / row_blocks % panel_blocks, item = u / row_blocks / panel_blocks;
       multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy);
@@ -288,7 +207,7 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
 
 void run_packed(const Step& s, const Context& context) noexcept {
   const Problem p(s);
-  multiply(s, context, p, {static_cast<const float*>(s.packed), p.packed_floats(), false});
+  multiply(s, context, p, {static_cast<const float*>(s.packed), packed_floats(p), false});
 }
 
 void run_unpacked(const Step& s, const Context& context) noexcept {
@@ -306,9 +225,9 @@ void run_unpacked(const Step& s, const Context& context) noexcept {
   const int64_t units = p.b_items(s) * p.panels();
   parallel(context, units, 20000 / (p.k * kTileVectors * kLanes + 1) + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t u = begin; u < end; ++u)
-      pack_item(item(u / p.panels()), p, scratch + u / p.panels() * p.packed_floats(), {u % p.panels(), u % p.panels() + 1});
+      pack_item(item(u / p.panels()), p, scratch + u / p.panels() * packed_floats(p), {u % p.panels(), u % p.panels() + 1});
   });
-  multiply(s, context, p, {scratch, p.packed_floats(), false});
+  multiply(s, context, p, {scratch, packed_floats(p), false});
 }
 
 const Kernel kKernels[] = {

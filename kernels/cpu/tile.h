@@ -5,19 +5,10 @@
 #pragma once
 
 #include "kernels/cpu/epilogue.h"
+#include "kernels/cpu/tile_size.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
-
-// The largest tiles. Rows times vectors of sums, the vectors of b and one number of a share the registers.
-inline constexpr int kTileVectors = 3;
-inline constexpr int tile_rows(int vectors) {
-  return kRegisters == 32 ? (vectors == 1 ? 14 : vectors == 2 ? 14 : 8) : (vectors == 1 ? 12 : vectors == 2 ? 6 : 4);
-}
-
-struct Loop {
-  int64_t count = 1, a = 0, b = 0;  // steps in floats
-};
 
 struct Tile {
   const float* a;
