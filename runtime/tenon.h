@@ -125,9 +125,10 @@ class Model {
   static std::vector<std::string> pass_names();
   PlanReport explain() const;
 
+  struct Impl;
+
  private:
   friend class Session;
-  struct Impl;
   std::shared_ptr<const Impl> impl_;
 };
 

@@ -62,6 +62,7 @@ double power_of_two(double v, const Cast& a) {
 
 double real_value(double v, const Cast& a) {
   if (a.to == DType::f8e8m0) return power_of_two(v, a);
+  if (a.to == DType::f4e2m1 && std::isnan(v)) return -0.0;
   if (!a.saturate || !eight_bits(a.to)) return v;
   char memory[8] = {};
   store_cell(a.to, memory, 0, {.real = v}, true);

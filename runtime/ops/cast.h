@@ -9,7 +9,8 @@ enum class PowerRounding { up, down, nearest };
 inline constexpr const char* kPowerRoundingNames[] = {"up", "down", "nearest"};
 
 // Each element converted to the type `to`:
-// real to real     rounds to nearest even; 8-bit targets take their largest value beyond it unless saturate is false
+// real to real     rounds to nearest even; 8-bit targets take their largest value beyond it unless saturate is false, f4e2m1 takes -0
+//                  for NaN
 // real to integer  cuts towards zero; NaN is 0; what is beyond s64 (for targets of 64 bits and u32) or s32 (for the others) takes its
 //                  limit, and of that the low bits are kept; numbers beyond s64 that fit u64 are kept
 // integer to integer keeps the low bits; to real rounds to nearest even

@@ -7,7 +7,7 @@ namespace {
 
 void infer(Inference& n) {
   const auto& a = n.attributes<Pad>();
-  n.expect_inputs(2, 3);
+  n.expect_inputs(2, 4);
   n.expect(n.dtype(1) == DType::s64 || n.dtype(1) == DType::s32, "the pads of pad are s64");
   n.expect_rank(1, 1);
   if (n.has(2)) {
@@ -15,10 +15,19 @@ void infer(Inference& n) {
     n.equal(n.count(n.shape(2)), 1, "elements of the value of pad");
   }
   const int rank = n.rank(0);
-  std::vector<int> axes = n.axes(a.axes, rank);
-  for (int i = 0; a.axes.empty() && i < rank; ++i) axes.push_back(i);
-  n.equal(n.size(1, 0), static_cast<int64_t>(2 * axes.size()), "pads and twice the axes of pad");
   Shape shape = n.shape(0);
+  if (n.has(3) && !n.known(3)) {
+    for (int i = 0; i < rank; ++i) shape[i] = n.data();
+    return n.result(n.dtype(0), shape);
+  }
+  std::vector<int64_t> named = a.axes;
+  if (n.has(3)) {
+    named.clear();
+    for (Dim d : n.content(3)) named.push_back(d.number());
+  }
+  std::vector<int> axes = n.axes(named, rank);
+  for (int i = 0; !n.has(3) && named.empty() && i < rank; ++i) axes.push_back(i);
+  n.equal(n.size(1, 0), static_cast<int64_t>(2 * axes.size()), "pads and twice the axes of pad");
   for (size_t i = 0; i < axes.size(); ++i) {
     Dim& size = shape[axes[i]];
     if (!n.known(1)) {
@@ -44,11 +53,11 @@ struct Place {
 std::vector<Place> places(const Reference& n) {
   const auto& a = n.attributes<Pad>();
   const Array& src = *n.in[0];
-  const std::vector<int64_t> pads = numbers(n, 1);
+  const std::vector<int64_t> pads = numbers(n, 1), named = n.has(3) ? numbers(n, 3) : a.axes;
   std::vector<Place> out;
   for (int64_t size : src.shape) out.push_back({0, 0, size});
   for (size_t i = 0; i < pads.size() / 2; ++i) {
-    const int64_t axis = a.axes.empty() ? static_cast<int64_t>(i) : a.axes[i] < 0 ? a.axes[i] + src.rank() : a.axes[i];
+    const int64_t axis = named.empty() ? static_cast<int64_t>(i) : named[i] < 0 ? named[i] + src.rank() : named[i];
     const int64_t before = pads[i], after = pads[pads.size() / 2 + i];
     Place& p = out[static_cast<size_t>(axis)];
     p.taken = std::max<int64_t>(-before, 0), p.added = std::max<int64_t>(before, 0);

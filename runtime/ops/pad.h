@@ -9,8 +9,9 @@ enum class PadMode { constant, reflect, edge, wrap };
 inline constexpr const char* kPadModeNames[] = {"constant", "reflect", "edge", "wrap"};
 
 // src with elements added (or, by negative numbers, taken away) at both ends of its axes. Sources: src, pads (s64: the beginnings of
-// `axes`, then the ends; no axes: all of them), value (one element, optional: 0, false, the empty string). Elements are taken away
-// first; the modes extend what is left: by the value, mirrored without repeating the border, by the border, as if on a ring.
+// `axes`, then the ends; no axes: all of them), value (one element, optional: 0, false, the empty string), axes (s64, optional; instead of
+// the attribute, where they are not known before the model runs). Elements are taken away first; the modes extend what is left: by the
+// value, mirrored without repeating the border, by the border, as if on a ring.
 struct Pad {
   PadMode mode = PadMode::constant;
   std::vector<int64_t> axes;

@@ -240,6 +240,7 @@ class Run {
     return n_.has(3) ? n_.in[3]->real((direction_ * 2 + which) * columns + column) : 0;
   }
   double peephole(int64_t column) const { return n_.has(7) ? n_.in[7]->real(direction_ * 3 * hidden_ + column) : 0; }
+  // Activation `which` of a gate, whose input is cut.
   double activate(int which, double x) const {
     if (a_.clip > 0) x = std::clamp(x, -static_cast<double>(a_.clip), static_cast<double>(a_.clip));
     return activations_[static_cast<size_t>(which)](x);
@@ -264,7 +265,7 @@ class Run {
           const double in = activate(0, gate(0, b, i) + peephole(i) * c);
           const double forget = a_.input_forget ? 1 - in : activate(0, gate(2, b, i) + peephole(2 * hidden_ + i) * c);
           c = forget * c + in * activate(1, gate(3, b, i));
-          h = activate(0, gate(1, b, i) + peephole(hidden_ + i) * c) * activate(2, c);
+          h = activate(0, gate(1, b, i) + peephole(hidden_ + i) * c) * activations_[2](c);
         } else {
           const double update = activate(0, gate(0, b, i));
           const int64_t column = 2 * hidden_ + i;

@@ -21,7 +21,7 @@ struct Recurrent {
   std::vector<std::string> activations;
   // Parameters of the activations that have them, in their order; the defaults where the list ends.
   std::vector<float> activation_alpha, activation_beta;
-  float clip = 0;  // what enters an activation is cut to [-clip, clip]; 0: it is not cut
+  float clip = 0;  // what enters the activation of a gate (the cell of lstm is none) is cut to [-clip, clip]; 0: it is not cut
   Direction direction = Direction::forward;
   int64_t hidden_size = 0;  // 0: as the recurrence says
   bool input_forget = false;         // lstm: the forget gate is 1 less the input gate

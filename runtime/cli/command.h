@@ -1,0 +1,23 @@
+// A subcommand: one file each, listed in main.cc.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace tenon::cli {
+
+// Exit statuses of every command.
+enum Status { kGood = 0, kDiffers = 1, kBadUsage = 2, kBadInput = 3, kNotSupported = 4, kResource = 5 };
+
+// Adds the subcommand to `app`; the function returned runs it and gives the exit status.
+using Command = std::function<int()> (*)(CLI::App& app);
+
+std::function<int()> add_run(CLI::App& app);
+std::function<int()> add_bench(CLI::App& app);
+std::function<int()> add_inspect(CLI::App& app);
+std::function<int()> add_dump(CLI::App& app);
+std::function<int()> add_explain(CLI::App& app);
+std::function<int()> add_check(CLI::App& app);
+
+}  // namespace tenon::cli

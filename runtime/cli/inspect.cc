@@ -1,0 +1,160 @@
+// tenon inspect, dump, explain, check: looking at a model without, or beside, running it.
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/table.h"
+
+namespace tenon::cli {
+namespace {
+
+using nlohmann::json;
+
+json json_of(const std::vector<Port>& ports) {
+  json list = json::array();
+  for (const Port& p : ports) {
+    json shape = json::array();
+    for (const Axis& a : p.shape) a.size >= 0 ? shape.push_back(a.size) : shape.push_back(a.symbol);
+    list.push_back({{"name", p.name}, {"dtype", std::string(name(p.dtype))}, {"shape", shape}});
+  }
+  return list;
+}
+
+void print_ports(const char* kind, const std::vector<Port>& ports) {
+  size_t width = 0;
+  for (const Port& p : ports) width = std::max(width, printable(p.name).size());
+  for (const Port& p : ports) std::printf("  %-4s  %-*s  %s\n", kind, static_cast<int>(width), printable(p.name).c_str(), text(p).c_str());
+}
+
+int inspect(const ModelOptions& options, bool as_json) {
+  ModelOptions o = options;
+  const Model model = o.load();
+  const Inspection i = model.inspect();
+  if (as_json) {
+    std::printf("%s\n", json{{"file", o.path}, {"format", i.format}, {"inputs", json_of(model.inputs())}, {"outputs", json_of(model.outputs())}, {"nodes", i.nodes}, {"ops", i.ops},
+                             {"parameters", i.parameters}, {"parameter_bytes", i.parameter_bytes}, {"multiply_adds", i.multiply_adds}}.dump().c_str());
+    return kGood;
+  }
+  std::printf("%s  %s\n", printable(o.path).c_str(), i.format.c_str());
+  print_ports("in", model.inputs());
+  print_ports("out", model.outputs());
+  std::vector<std::pair<int, std::string>> ops;
+  for (const auto& [op, count] : i.ops) ops.emplace_back(-count, op);
+  std::sort(ops.begin(), ops.end());
+  std::string list;
+  for (const auto& [count, op] : ops) list += (list.empty() ? "" : ", ") + std::to_string(-count) + " " + op;
+  std::printf("  %d nodes (%s), %s parameters (%s)", i.nodes, list.c_str(), count_text(static_cast<double>(i.parameters)).c_str(), bytes_text(static_cast<double>(i.parameter_bytes)).c_str());
+  if (i.multiply_adds >= 0) std::printf(", %s multiply-adds a run", count_text(static_cast<double>(i.multiply_adds)).c_str());
+  std::printf("\n");
+  return kGood;
+}
+
+int explain(const ModelOptions& options, const std::string& node, bool as_json) {
+  const Model model = options.load();
+  const PlanReport report = model.explain();
+  if (as_json) {
+    json steps = json::array();
+    for (const StepReport& s : report.steps) {
+      json others = json::array();
+      for (const auto& other : s.others) others.push_back({{"kernel", other.kernel}, {"reason", other.reason}, {"expected_ns", other.expected_ns}});
+      steps.push_back({{"node", s.node}, {"op", s.op}, {"output", s.output}, {"kernel", s.kernel}, {"text", s.text}, {"expected_ns", s.expected_ns}, {"bytes_read", s.bytes_read},
+                       {"bytes_written", s.bytes_written}, {"packed_bytes", s.packed_bytes}, {"others", others}});
+    }
+    std::printf("%s\n", json{{"steps", steps}, {"by_reference", report.by_reference}, {"reorders", report.reorders}, {"packed_bytes", report.packed_bytes}, {"constant_bytes", report.constant_bytes}}.dump().c_str());
+    return kGood;
+  }
+  bool found = node.empty();
+  for (const StepReport& s : report.steps) {
+    if (!node.empty() && s.node.find(node) == std::string::npos && s.output != node) continue;
+    found = true;
+    std::printf("%s\n", s.text.c_str());
+    std::printf("  = %-40s %10s expected, reads %s, writes %s%s\n", s.kernel.c_str(), time_text(s.expected_ns).c_str(), bytes_text(static_cast<double>(s.bytes_read)).c_str(),
+                bytes_text(static_cast<double>(s.bytes_written)).c_str(), s.packed_bytes ? (", weights packed (" + bytes_text(static_cast<double>(s.packed_bytes)) + ")").c_str() : "");
+    for (const auto& other : s.others) {
+      if (other.reason.empty()) std::printf("  + %-40s %10s expected\n", other.kernel.c_str(), time_text(other.expected_ns).c_str());
+      else std::printf("  - %-40s %s\n", other.kernel.c_str(), other.reason.c_str());
+    }
+  }
+  if (!found) throw Error(Code::bad_usage, "no step comes from a node called \"" + printable(node) + "\"");
+  std::printf("%zu steps, %d by the reference, %d reorders, packed %s\n", report.steps.size(), report.by_reference, report.reorders, bytes_text(static_cast<double>(report.packed_bytes)).c_str());
+  return kGood;
+}
+
+struct Check {
+  ModelOptions model;
+  InputOptions inputs;
+  bool json = false, all = false;
+};
+
+int check(const Check& c) {
+  const Model model = c.model.load();
+  const auto inputs = c.inputs.tensors(model, c.model.options().dims);
+  Session session(model);
+  for (const auto& [name, tensor] : inputs) session.bind_input(name, tensor);
+  const CheckReport report = session.check();
+  int agree = 0;
+  for (const auto& row : report.rows) agree += row.ok;
+  if (c.json) {
+    json rows = json::array();
+    for (const auto& r : report.rows) rows.push_back({{"op", r.op}, {"output", r.output}, {"kernel", r.kernel}, {"largest_error", r.largest_error}, {"of_range", r.of_range}, {"allowed", r.allowed}, {"ok", r.ok}});
+    std::printf("%s\n", json{{"steps", rows}, {"outputs_of_range", report.outputs_of_range}, {"ok", report.ok}}.dump().c_str());
+    return report.ok ? kGood : kDiffers;
+  }
+  Table table({"<step", "<", "<kernel", "largest error", "of range", "allowed", "<"});
+  for (const auto& r : report.rows)
+    table.add({r.op, printable(r.output), r.kernel, number_text("%.1e", r.largest_error), number_text("%.1e", r.of_range), number_text("%.1e", r.allowed), r.ok ? "ok" : "DIFFERS"});
+  table.print();
+  std::printf("%d of %zu steps agree with the reference; outputs agree to %.1e of their range\n", agree, report.rows.size(), report.outputs_of_range);
+  return report.ok ? kGood : kDiffers;
+}
+
+}  // namespace
+
+std::function<int()> add_inspect(CLI::App& app) {
+  auto options = std::make_shared<ModelOptions>();
+  auto as_json = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("inspect", "Shows inputs, outputs, operators, parameters and multiply-adds of a model.");
+  options->add(*sub);
+  sub->add_flag("--json", *as_json, "print one JSON object");
+  return [=] { return inspect(*options, *as_json); };
+}
+
+std::function<int()> add_dump(CLI::App& app) {
+  auto options = std::make_shared<ModelOptions>();
+  auto after = std::make_shared<std::string>("passes");
+  auto bare = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("dump", "Prints the graph of a model as text.");
+  options->add(*sub);
+  std::string names = "read";
+  for (const std::string& n : Model::pass_names()) names += ", " + n;
+  sub->add_option("--after", *after, "the pass after which: " + names + ", passes (all)")->capture_default_str();
+  sub->add_flag("--bare", *bare, "without the types of results");
+  return [=] {
+    std::printf("%s", options->load().dump(*after, !*bare).c_str());
+    return int{kGood};
+  };
+}
+
+std::function<int()> add_explain(CLI::App& app) {
+  auto options = std::make_shared<ModelOptions>();
+  auto node = std::make_shared<std::string>();
+  auto as_json = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("explain", "Shows the kernel chosen for every step, what it is expected to take, and why others were not chosen.");
+  options->add(*sub);
+  sub->add_option("--node", *node, "only steps of the node with this name");
+  sub->add_flag("--json", *as_json, "print one JSON object");
+  return [=] { return explain(*options, *node, *as_json); };
+}
+
+std::function<int()> add_check(CLI::App& app) {
+  auto c = std::make_shared<Check>();
+  CLI::App* sub = app.add_subcommand("check", "Compares every step of the plan with the reference, without changing the plan.");
+  c->model.add(*sub);
+  c->inputs.add(*sub);
+  sub->add_flag("--json", c->json, "print one JSON object");
+  return [c] { return check(*c); };
+}
+
+}  // namespace tenon::cli

@@ -1,0 +1,148 @@
+// tenon run: one run, its outputs shown, saved, ranked, or compared with a stored case.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "cli/command.h"
+#include "cli/compare.h"
+#include "cli/model_options.h"
+#include "cli/table.h"
+#include "formats/numpy/npz.h"
+#include "formats/onnx/data.h"
+
+namespace tenon::cli {
+namespace {
+
+struct Run {
+  ModelOptions model;
+  InputOptions inputs;
+  std::string outputs, labels, cases;
+  int top = 0;
+  bool json = false;
+};
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) throw Error(Code::io, "cannot open " + printable(path));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+double element(const Tensor& t, int64_t i) {
+  const Cell c = load_cell(t.dtype, t.data, i);
+  return is_real(t.dtype) || is_complex(t.dtype) ? c.real : static_cast<double>(c.integer);
+}
+
+void show(const Tensor& t) {
+  constexpr int64_t kMost = 16;
+  const int64_t n = t.count();
+  std::printf("  ");
+  for (int64_t i = 0; i < std::min(n, kMost); ++i) {
+    if (t.dtype == DType::string) std::printf("\"%s\" ", printable(t.as<std::string>()[i]).c_str());
+    else std::printf("%.6g ", element(t, i));
+  }
+  std::printf(n > kMost ? "... (%lld elements)\n" : "\n", static_cast<long long>(n));
+}
+
+void show_top(const Tensor& t, int top, const std::vector<std::string>& labels) {
+  const int64_t classes = t.shape.empty() ? 1 : t.shape.back(), rows = classes ? t.count() / classes : 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::vector<int64_t> order(static_cast<size_t>(classes));
+    std::iota(order.begin(), order.end(), 0);
+    const int64_t shown = std::min<int64_t>(top, classes);
+    std::partial_sort(order.begin(), order.begin() + shown, order.end(), [&](int64_t a, int64_t b) { return element(t, r * classes + a) > element(t, r * classes + b); });
+    for (int64_t i = 0; i < shown; ++i) {
+      const auto label = static_cast<size_t>(order[static_cast<size_t>(i)]);
+      std::printf("  %12.6f  %zu%s%s\n", element(t, r * classes + order[static_cast<size_t>(i)]), label, label < labels.size() ? "  " : "",
+                  label < labels.size() ? labels[label].c_str() : "");
+    }
+  }
+}
+
+nlohmann::json json_of(const Port& port, const Tensor& t) {
+  nlohmann::json values = nlohmann::json::array();
+  for (int64_t i = 0; i < t.count(); ++i) {
+    if (t.dtype == DType::string) values.push_back(t.as<std::string>()[i]);
+    else values.push_back(element(t, i));
+  }
+  return {{"name", port.name}, {"dtype", std::string(name(t.dtype))}, {"shape", t.shape}, {"values", values}};
+}
+
+int run_cases(const Run& r) {
+  namespace fs = std::filesystem;
+  ModelOptions model = r.model;
+  if (fs::is_directory(model.path)) model.path = (fs::path(model.path) / "model.onnx").string();
+  const Model loaded = model.load();
+  std::vector<fs::path> sets;
+  for (const auto& entry : fs::directory_iterator(r.cases))
+    if (entry.is_directory() && entry.path().filename().string().rfind("test_data_set_", 0) == 0) sets.push_back(entry.path());
+  std::sort(sets.begin(), sets.end());
+  if (sets.empty()) throw Error(Code::bad_usage, printable(r.cases) + " holds no folder test_data_set_0");
+  Session session(loaded);
+  bool good = true;
+  Table table({"<set", "<output", "largest error", "of range", "<"});
+  for (const fs::path& set : sets) {
+    std::map<std::string, OwnedTensor> inputs;
+    for (size_t i = 0; i < loaded.inputs().size(); ++i)
+      inputs.emplace(loaded.inputs()[i].name, std::move(onnx::load_value((set / ("input_" + std::to_string(i) + ".pb")).string()).tensors.at(0)));
+    const std::vector<Tensor> out = session.run(views(inputs));
+    for (size_t i = 0; i < out.size(); ++i) {
+      const fs::path file = set / ("output_" + std::to_string(i) + ".pb");
+      if (!fs::exists(file)) continue;
+      const onnx::DataValue expected = onnx::load_value(file.string());
+      const Difference d = compare(out[i], expected.tensors.at(0), 1e-3, 1e-7);
+      good &= d.same;
+      table.add({set.filename().string(), loaded.outputs()[i].name, number_text("%.3g", d.largest), number_text("%.3g", d.of_range), d.same ? "ok" : "DIFFERS: " + d.reason});
+    }
+  }
+  table.print();
+  return good ? kGood : kDiffers;
+}
+
+int run(const Run& r) {
+  if (!r.cases.empty()) return run_cases(r);
+  const Model model = r.model.load();
+  const auto inputs = r.inputs.tensors(model, r.model.options().dims);
+  Session session(model);
+  const std::vector<Tensor> out = session.run(views(inputs));
+  if (!r.outputs.empty()) {
+    std::vector<std::pair<std::string, Tensor>> named;
+    for (size_t i = 0; i < out.size(); ++i) named.emplace_back(model.outputs()[i].name, out[i]);
+    numpy::save_npz(r.outputs, named);
+  }
+  if (r.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (size_t i = 0; i < out.size(); ++i) list.push_back(json_of(model.outputs()[i], out[i]));
+    std::printf("%s\n", nlohmann::json{{"outputs", list}}.dump().c_str());
+    return kGood;
+  }
+  const std::vector<std::string> labels = r.labels.empty() ? std::vector<std::string>{} : read_lines(r.labels);
+  for (size_t i = 0; i < out.size(); ++i) {
+    std::printf("%s: %s\n", printable(model.outputs()[i].name).c_str(), text(out[i]).c_str());
+    if (r.top > 0 && out[i].dtype != DType::string) show_top(out[i], r.top, labels);
+    else show(out[i]);
+  }
+  return kGood;
+}
+
+}  // namespace
+
+std::function<int()> add_run(CLI::App& app) {
+  auto r = std::make_shared<Run>();
+  CLI::App* sub = app.add_subcommand("run", "Runs a model once and shows what it answers.");
+  r->model.add(*sub);
+  r->inputs.add(*sub);
+  sub->add_option("--outputs", r->outputs, "save the outputs to this .npz archive");
+  sub->add_option("--top", r->top, "show the K largest elements of each row");
+  sub->add_option("--labels", r->labels, "a file with one class name a line, for --top");
+  sub->add_option("--case", r->cases, "compare with a folder of test_data_set_*/input_*.pb and output_*.pb");
+  sub->add_flag("--json", r->json, "print the outputs as JSON");
+  return [r] { return run(*r); };
+}
+
+}  // namespace tenon::cli
