@@ -1,6 +1,7 @@
 #include "formats/numpy/npy.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -186,7 +187,8 @@ void swap_bytes(DType dtype, char* data, int64_t count) {
 void from_fortran(const Tensor& dst, const char* src) {
   const int64_t width = bits(dst.dtype) / 8, count = dst.count();
   const size_t rank = dst.shape.size();
-  std::vector<int64_t> index(rank), stride(rank, 1);
+  std::array<int64_t, kMostRank> index{}, stride;
+  stride[0] = 1;
   for (size_t a = 1; a < rank; ++a) stride[a] = stride[a - 1] * dst.shape[a - 1];
   char* to = dst.as<char>();
   int64_t from = 0;

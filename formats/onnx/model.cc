@@ -95,6 +95,13 @@ class Parser {
     if (count > 1) throw Error(Code::bad_model, std::string(message) + " has its " + field + " " + std::to_string(count) + " times");
   }
 
+  // Names the place of an error: what lies within the outermost graph or a function, not within its subgraphs.
+  template <class F>
+  auto at(const char* what, size_t index, F f) {
+    if (depth_ > 1) return f();
+    return within([&] { return what + (" " + std::to_string(index)); }, f);
+  }
+
   static void sizes(Wire& w, std::vector<int64_t>& dims) {
     w.integers([&](int64_t size) {
       if (dims.size() == kMostDims) throw Error(Code::bad_model, "a tensor of more than " + std::to_string(kMostDims) + " dimensions");
@@ -268,7 +275,7 @@ class Parser {
         case 4: n.op = w.name(); break;
         case 5: {
           const Bytes bytes = w.bytes();
-          n.attributes.push_back(within([&] { return "attribute " + std::to_string(n.attributes.size()); }, [&] { return attribute(bytes); }));
+          n.attributes.push_back(at("attribute", n.attributes.size(), [&] { return attribute(bytes); }));
           break;
         }
         case 7: n.domain = w.name(); break;
@@ -279,7 +286,7 @@ class Parser {
   }
 
   NodeView node(Bytes message, size_t index) {
-    return within([&] { return "node " + std::to_string(index); }, [&] { return node(message); });
+    return at("node", index, [&] { return node(message); });
   }
 
   GraphView graph(Bytes message) {
@@ -297,7 +304,7 @@ class Parser {
         case 2: g.name = w.name(); break;
         case 5: {
           const Bytes bytes = w.bytes();
-          g.initializers.push_back(within([&] { return "initializer " + std::to_string(g.initializers.size()); }, [&] { return tensor(bytes); }));
+          g.initializers.push_back(at("initializer", g.initializers.size(), [&] { return tensor(bytes); }));
           break;
         }
         case 11: g.inputs.push_back(value_info(w.bytes())); break;
@@ -311,7 +318,7 @@ class Parser {
   }
 
   FunctionView function(Bytes message, size_t index) {
-    return within([&] { return "function " + std::to_string(index); }, [&] { return function(message); });
+    return at("function", index, [&] { return function(message); });
   }
 
   FunctionView function(Bytes message) {

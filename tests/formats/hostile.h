@@ -18,7 +18,7 @@ struct Outcome {
   std::string failure;       // a crash, another exception, or a limit overrun
 };
 
-// Runs `read` on an input of `bytes` bytes with 64 MiB and twice the input beyond what is in use, and one second for each MiB begun
+// Runs `read` on an input of `bytes` bytes with 64 MiB and twice the input beyond what is in use, and one second of processor time for each MiB begun
 // (sanitizers: no memory limit, twenty times the time).
 Outcome outcome(size_t bytes, const std::function<void()>& read);
 
