@@ -25,6 +25,11 @@ void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
 
+// ---- functions that come as their formulas
+void fuse_activations(Graph& g);
+void fuse_norms(Graph& g);
+void fuse_softmax(Graph& g);
+
 // ---- several ops that a kernel does as one
 void fuse_scales(Graph& g, PassContext& context);
 void fuse_epilogues(Graph& g);

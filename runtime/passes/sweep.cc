@@ -147,8 +147,6 @@ std::vector<int64_t> permutation(const Node& transpose, int rank) {
   return perm;
 }
 
-bool close(double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b)); }
-
 ValueId add_reals(Graph& g, DType dtype, const Shape& shape, const std::vector<double>& values) {
   std::vector<char> storage(static_cast<size_t>(storage_bytes(dtype, static_cast<int64_t>(values.size()))));
   for (size_t i = 0; i < values.size(); ++i) store_cell(dtype, storage.data(), static_cast<int64_t>(i), Cell{.real = values[i]});

@@ -72,8 +72,6 @@ class Sweep {
 std::optional<double> number(const Graph& g, ValueId v);
 // The elements of a constant of at most `most` elements.
 std::optional<std::vector<double>> numbers(const Graph& g, ValueId v, int64_t most = 1 << 20);
-// Within the tolerance that files in half precision need.
-bool close(double a, double b, double tolerance = 1e-3);
 // Elements of a shape of numbers.
 int64_t count_of(const Shape& shape);
 // A constant of numbers, of a real type.
