@@ -33,36 +33,42 @@ std::vector<int64_t> decided(const Import& n, int i, const char* what) {
   n.refuse(std::string(what) + " that are decided while the model runs; Tenon needs them when it is loaded");
 }
 
-// Attribute `name` before opset `since`, from then on input i; none where it is left out.
-std::optional<std::vector<int64_t>> list(const Import& n, const char* name, int i, int since) {
-  if (n.opset < since) return n.find(name) ? std::optional(n.integers(name)) : std::nullopt;
-  return n.has(i) ? std::optional(decided(n, i, name)) : std::nullopt;
+// A list that is an attribute before opset `since` and from then on input i. Where the input is not known, it stays an input.
+struct Axes {
+  bool given = false;
+  std::vector<int64_t> list;
+  ValueId input = kNone;
+};
+
+Axes axes_of(const Import& n, int i, int since) {
+  if (n.opset < since) return {n.find("axes"), n.integers("axes"), kNone};
+  if (!n.has(i)) return {};
+  if (const auto list = n.numbers(i)) return {true, *list, kNone};
+  return {true, {}, n.in[static_cast<size_t>(i)]};
 }
+
+std::vector<ValueId> with(ValueId src, ValueId axes) { return axes == kNone ? std::vector<ValueId>{src} : std::vector<ValueId>{src, axes}; }
 
 bool empty(const Import& n, int i) { return !n.has(i) || (n.rank(i) == 1 && n.type(i).shape[0] == Dim(0)); }
 
 Values identity(const Import& n) { return n.emit("identity", None{}, n.in); }
 
 Values squeeze(const Import& n) {
-  Squeeze a;
-  if (const auto axes = list(n, "axes", 1, 13)) {
-    a.axes = *axes;
-    return n.emit("squeeze", a, {input(n, 0)});
-  }
+  Axes axes = axes_of(n, 1, 13);
   Extents& extents = *n.graph().extents;
-  for (int i = 0; i < n.rank(0); ++i) {
+  for (int i = 0; !axes.given && i < n.rank(0); ++i) {
     const Dim size = n.type(0).shape[i];
-    if (size == Dim(1)) a.axes.push_back(i);
+    if (size == Dim(1)) axes.list.push_back(i);
     else if (!extents.differ(size, 1))
       n.refuse("Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) + " elements, which may be one; name the axes");
   }
-  return n.emit("squeeze", a, {input(n, 0)});
+  return n.emit("squeeze", Squeeze{axes.list}, with(input(n, 0), axes.input));
 }
 
 Values unsqueeze(const Import& n) {
-  const auto axes = list(n, "axes", 1, 13);
-  expect(axes.has_value(), "Unsqueeze names axes");
-  return n.emit("unsqueeze", Unsqueeze{*axes}, {input(n, 0)});
+  const Axes axes = axes_of(n, 1, 13);
+  expect(axes.given, "Unsqueeze names axes");
+  return n.emit("unsqueeze", Unsqueeze{axes.list}, with(input(n, 0), axes.input));
 }
 
 Values concat(const Import& n) {
@@ -129,11 +135,13 @@ Values pad(const Import& n) {
     return n.emit("pad", a, {src, n.constant(pads), value == 0 ? kNone : n.scalar(value, n.element(0))});
   }
   a = n.attributes<Pad>();
-  if (n.has(3)) a.axes = decided(n, 3, "axes");
+  const auto axes = n.numbers(3);
   std::vector<ValueId> in = n.in;
-  if (in.size() > 3) in.resize(3);
-  // No axes, said by an empty list: nothing is padded.
-  if (n.has(3) && a.axes.empty()) return identity(n);
+  // An empty list stays an input: as an attribute it would mean all axes.
+  if (axes && !axes->empty()) {
+    a.axes = *axes;
+    in.resize(3);
+  }
   return n.emit("pad", a, in);
 }
 

@@ -160,6 +160,7 @@ void run_depth_to_space(const Step& s, const Context& context) noexcept {
 // ---- pad by a constant
 const char* reject_pad(const Step& s) {
   if (attributes<Pad>(s).mode != PadMode::constant) return "the mode is not constant";
+  if (has(s, 3)) return "the axes are not known before the run";
   if (!is(s.src[1], DType::s64)) return "pads are not s64";
   return reject_elements(s);
 }
