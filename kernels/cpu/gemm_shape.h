@@ -13,7 +13,7 @@ struct Matrix {
   int lead;                            // axes before
 };
 
-Matrix matrix(const Operand& o, bool transposed, bool left) {
+inline Matrix matrix(const Operand& o, bool transposed, bool left) {
   if (o.rank == 1) return left ? Matrix{1, o.size[0], 0, o.stride[0], 0} : Matrix{o.size[0], 1, o.stride[0], 0, 0};
   const int r = o.rank - 2, c = o.rank - 1;
   if (transposed) return {o.size[c], o.size[r], o.stride[c], o.stride[r], r};
@@ -21,7 +21,7 @@ Matrix matrix(const Operand& o, bool transposed, bool left) {
 }
 
 // The offset of item `i` of the leading axes of dst within an operand whose leading axes broadcast to them.
-int64_t lead_offset(const Operand& o, int lead, const Operand& dst, int dst_lead, int64_t i) {
+inline int64_t lead_offset(const Operand& o, int lead, const Operand& dst, int dst_lead, int64_t i) {
   int64_t offset = 0;
   for (int axis = dst_lead - 1; axis >= 0; --axis) {
     const int64_t at = i % dst.size[axis];
@@ -78,7 +78,7 @@ struct Problem {
 };
 
 // The index of the item of b that belongs to item i of dst.
-int64_t b_item(const Step& s, const Problem& p, int64_t i) {
+inline int64_t b_item(const Step& s, const Problem& p, int64_t i) {
   int64_t item = 0, step = 1;
   for (int axis = p.dst_lead - 1; axis >= 0; --axis) {
     const int64_t at = i % s.dst->size[axis];

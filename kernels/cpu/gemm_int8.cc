@@ -1,0 +1,266 @@
+// matmul of quantised operands, a u8 or s8, constant b u8 or s8: dst = finish(scale * sum over k of (a - zero) * (b - zero)); and
+// matmul_integer, whose zero points are operands and whose dst is s32. Bitwise the same on every level.
+// b is packed in panels of up to three vectors, [panel][k / kDot][lane][kDot], followed by the sums of its columns. Rows of a are
+// converted to Left and padded to whole lanes of kDot, unless they are that already.
+#include "kernels/cpu/gemm_shape.h"
+#include "kernels/cpu/tile_int8.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+constexpr int64_t kRowBytes = 256 << 10;
+
+int64_t depth(const Problem& p) { return ceil_div(p.k, kDot); }
+int64_t columns(const Problem& p) { return p.vectors() * kLanes; }
+int64_t panel_bytes(const Problem& p) { return columns(p) * depth(p) * kLaneBytes; }
+int64_t copied_row(const Problem& p) { return round_up(depth(p) * kLaneBytes, 64) + 64; }
+int64_t block_rows(const Problem& p) { return larger(14, smaller(112, kRowBytes / copied_row(p) / 14 * 14)); }
+
+const char* reject_b(const Step& s) {
+  const Operand& b = s.src[1];
+  if (b.rank < 2) return "b is a vector";
+  for (int i = 0; i + 2 < b.rank; ++i)
+    if (b.size[i] != 1) return "b has leading axes";
+  if (known(b.size[b.rank - 1]) && known(b.size[b.rank - 2])) return nullptr;
+  return "the size of b is not known";
+}
+
+const char* reject(const Step& s) {
+  const bool transposed = static_cast<const Matmul*>(s.attributes)->transpose_b;
+  if (const char* why = reject_b(s)) return why;
+  if (!contiguous(*s.dst)) return "dst has gaps along its last axis";
+  return int8_reject(s, s.src[1].rank - (transposed ? 2 : 1));
+}
+
+const char* reject_integer(const Step& s) {
+  if (!is_byte(s.src[0]) || !is_byte(s.src[1]) || s.src[0].scale || s.src[1].scale) return "a source is not u8 or s8";
+  if (!s.src[1].constant) return "b is not constant";
+  if (const char* why = reject_b(s)) return why;
+  if (has(s, 2) && !(known(s.src[2]) && count(s.src[2]) == 1)) return "a has more than one zero point";
+  if (has(s, 3) && !s.src[3].constant) return "the zero point of b is not constant";
+  if (has(s, 3) && !(known(s.src[3]) && (count(s.src[3]) == 1 || s.src[3].rank == 1))) return "the zero points of b are not one a column";
+  if (s.epilogue.count) return "there is an epilogue";
+  return contiguous(*s.dst) ? nullptr : "dst has gaps along its last axis";
+}
+
+Needs needs(const Step& s) {
+  const Problem p(s);
+  const bool transposed = static_cast<const Matmul*>(s.attributes)->transpose_b;
+  Needs n{.packing = transposed ? "int8_panels_of_nk_" TENON_ISA_NAME : "int8_panels_of_kn_" TENON_ISA_NAME,
+          .packed_bytes = panel_bytes(p) + columns(p) * 4};
+  // Rows, their sums, what scales the columns, and a tile of floats.
+  n.worker_scratch_bytes = block_rows(p) * (copied_row(p) + 4) + columns(p) * 12 + 16 * kTileVectors * kLanes * 4 + 256;
+  return n;
+}
+
+float cost(const Step& s) {
+  const Problem p(s);
+  const float rate = kBytes8 ? 4.f : kLanes == 4 ? 2.f : 1.6f;  // against f32
+  const float work = static_cast<float>(p.m * p.batch * columns(p)) * static_cast<float>(p.k + 16) / (kMultiplyAdds * rate) * 1.06f;
+  const float bytes =
+      static_cast<float>(panel_bytes(p)) / kBytes + static_cast<float>(p.m * p.batch) * static_cast<float>(p.k + 4 * p.n) / kCachedBytes;
+  const float converting = static_cast<float>(p.m * p.batch) * static_cast<float>(p.k) * 0.03f;
+  return larger(work, bytes) + converting + epilogue_cost(s, p.m * p.n * p.batch) + static_cast<float>(p.n) + 200.f;
+}
+
+int32_t moved(const Operand& b) { return kBytes8 && !is_signed(b) ? 128 : 0; }
+
+// Less the zero point of the operand's own quantisation where b holds int16; else as s8.
+void pack(const Step& s, void* packed) {
+  const Problem p(s);
+  const Operand& b = s.src[1];
+  int32_t* sums = reinterpret_cast<int32_t*>(static_cast<char*>(packed) + panel_bytes(p));
+  for (int64_t n = 0; n < columns(p); ++n) {
+    int64_t i = 0;
+    while (piece(p.vectors(), p.panels(), i).end * kLanes <= n) ++i;
+    const Range vectors = piece(p.vectors(), p.panels(), i);
+    const int64_t wide = (vectors.end - vectors.begin) * kLanes;
+    Right* to =
+        reinterpret_cast<Right*>(static_cast<char*>(packed) + vectors.begin * kLanes * depth(p) * kLaneBytes) + (n - vectors.begin * kLanes) * kDot;
+    const int32_t less = kBytes8 || n >= p.n ? moved(b) : weight_zero(b, n);
+    sums[n] = 0;
+    for (int64_t k = 0; k < depth(p) * kDot; ++k) {
+      const int32_t v = n < p.n && k < p.k ? byte(b, k * p.b.row + n * p.b.column) - less : 0;
+      sums[n] += v;
+      to[k / kDot * wide * kDot + k % kDot] = static_cast<Right>(v);
+    }
+  }
+}
+
+// What a run needs of its worker's scratch.
+struct Scratch {
+  char* rows;
+  int32_t *row_sums, *offset, *zeros;
+  float *multiplier, *buffer;
+  Scratch(const Problem& p, char* at) {
+    const auto take = [&](int64_t bytes) {
+      char* from = at;
+      at += round_up(bytes, 64);
+      return from;
+    };
+    rows = take(block_rows(p) * copied_row(p));
+    offset = reinterpret_cast<int32_t*>(take(columns(p) * 4));
+    multiplier = reinterpret_cast<float*>(take(columns(p) * 4));
+    zeros = reinterpret_cast<int32_t*>(take(columns(p) * 4));
+    buffer = reinterpret_cast<float*>(take(16 * kTileVectors * kLanes * 4));
+    row_sums = reinterpret_cast<int32_t*>(at);
+  }
+};
+
+struct Rows {
+  const char* at;
+  int64_t row;
+};
+
+// The rows [rows) of a as Left.
+Rows convert_rows(const Problem& p, const Operand& a, int64_t first, Range rows, int32_t zero, char* copy) {
+  const int32_t shift = left_shift(is_signed(a), zero);
+  if (kBytes8 && !shift && p.a.column == 1 && p.k % kDot == 0 && p.a.row % 1024) return {data<char>(a) + first + rows.begin * p.a.row, p.a.row};
+  const int64_t step = copied_row(p);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    Left* to = reinterpret_cast<Left*>(copy + (r - rows.begin) * step);
+    const int64_t from = first + r * p.a.row;
+    if (p.a.column == 1) convert_left(a, from, p.k, shift, to);
+    else
+      for (int64_t k = 0; k < p.k; ++k) to[k] = static_cast<Left>(byte(a, from + k * p.a.column) + shift);
+    for (int64_t k = p.k; k < depth(p) * kDot; ++k) to[k] = 0;
+  }
+  return {copy, step};
+}
+
+// The sum of a row's values less their zero point.
+int32_t row_sum(const Rows& rows, int64_t r, int64_t k, int32_t zero) {
+  const Left* a = reinterpret_cast<const Left*>(rows.at + r * rows.row);
+  int32_t sum = 0;
+  for (int64_t i = 0; i < k; ++i) sum += a[i];
+  return static_cast<int32_t>(static_cast<uint32_t>(sum) - static_cast<uint32_t>(k) * static_cast<uint32_t>(zero));
+}
+
+// Calls body(item, rows, panels, scratch) for all blocks of dst.
+template <class Body>
+void blocks(const Problem& p, const Context& context, const Body& body) {
+  if (p.m == 0 || p.n == 0) return;
+  const int64_t rows = ceil_div(p.m, block_rows(p));
+  const int64_t panels = larger(int64_t{1}, smaller(ceil_div(p.panels(), 2), ceil_div(16, rows * p.batch)));
+  const int64_t units = p.batch * rows * panels;
+  const float unit_ns =
+      static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / (kMultiplyAdds * kDot) / static_cast<float>(units);
+  parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
+    const Scratch scratch(p, context.worker_scratch + worker * context.worker_stride);
+    for (int64_t u = begin; u < end; ++u) body(u / rows / panels, piece(p.m, rows, u % rows), piece(p.panels(), panels, u / rows % panels), scratch);
+  });
+}
+
+Range columns_of(const Problem& p, Range panels) {
+  return {piece(p.vectors(), p.panels(), panels.begin).begin * kLanes, piece(p.vectors(), p.panels(), panels.end - 1).end * kLanes};
+}
+
+// Calls store(t, rows of the tile, column, vectors) with a prepared tile for each tile of a block.
+template <class Place>
+void tiles(const Step& s, const Problem& p, SumTile t, const Rows& a, Range rows, Range panels, const Scratch& scratch, const Place& place) {
+  const int64_t from = columns_of(p, panels).begin;
+  t.a_row = a.row, t.k = depth(p);
+  for (int64_t i = panels.begin; i < panels.end; ++i) {
+    const Range vectors = piece(p.vectors(), p.panels(), i);
+    const int64_t wide = vectors.end - vectors.begin, column = vectors.begin * kLanes;
+    t.b = static_cast<const char*>(s.packed) + column * depth(p) * kLaneBytes;
+    t.lanes = smaller(kLanes, p.n - (vectors.end - 1) * kLanes);
+    t.offset = scratch.offset + (column - from), t.multiplier = scratch.multiplier + (column - from), t.column_zero = scratch.zeros + (column - from);
+    const int64_t count = ceil_div(rows.end - rows.begin, tile_rows(static_cast<int>(wide)));
+    for (int64_t r = 0; r < count; ++r) {
+      const Range own = piece(rows.end - rows.begin, count, r);
+      t.a = a.at + own.begin * a.row;
+      if (scratch.row_sums && t.row_sums) t.row_sums = scratch.row_sums + own.begin;
+      place(t, Range{rows.begin + own.begin, rows.begin + own.end}, column, wide);
+    }
+  }
+}
+
+void run(const Step& s, const Context& context) noexcept {
+  const Problem p(s);
+  const Output out(s);
+  const Finish& finish = out.finish;
+  const int32_t* sums = reinterpret_cast<const int32_t*>(static_cast<const char*>(s.packed) + panel_bytes(p));
+  blocks(p, context, [&](int64_t item, Range rows, Range panels, const Scratch& scratch) {
+    const bool folded = p.batch == 1;
+    const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
+    const int64_t dst = lead(*s.dst, p.dst_lead);
+    const Range all = columns_of(p, panels);
+    scale_channels(s, out, nullptr, sums, all, p.n, scratch.offset, scratch.multiplier);
+    const Rows a = convert_rows(p, s.src[0], lead(s.src[0], p.a.lead), rows, s.src[0].zero[0], scratch.rows);
+    const auto element = [&](const Operand& o, int64_t row, int64_t column) {
+      return lead(o, p.dst_lead) + row * (p.dst_row ? o.stride[p.dst_lead] : 0) + column;
+    };
+    SumTile t{};
+    out.prepare(t);
+    tiles(s, p, t, a, rows, panels, scratch, [&](SumTile& tile, Range own, int64_t column, int64_t wide) {
+      const int64_t at = dst + own.begin * p.dst_row + column, n = smaller(wide * kLanes, p.n - column);
+      tile.bias = finish.bias ? finish.bias + column : nullptr;
+      tile.c_row = out.buffered ? wide * kLanes : p.dst_row, tile.c_vector = kLanes;
+      if (out.buffered) tile.c = scratch.buffer;
+      else tile.c = out.quantised ? static_cast<void*>(out.data_of_dst() + at) : static_cast<void*>(mutable_data(*s.dst) + at);
+      kSumTiles.of[wide - 1][own.end - own.begin - 1](tile);
+      if (!out.buffered) return;
+      for (int64_t r = own.begin; r < own.end; ++r)
+        out.finish_run(scratch.buffer + (r - own.begin) * wide * kLanes, n, Channel::along, column, p.n, at + (r - own.begin) * p.dst_row,
+                       [&](const Operand& o) { return element(o, r, column); });
+    });
+    if (out.buffered || !finish.program()) return;
+    const int64_t n = smaller(p.n, all.end) - all.begin;
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+      finish.run(mutable_data(*s.dst) + dst + r * p.dst_row + all.begin, n, Channel::along, all.begin, p.n,
+                 [&](const Operand& o) { return element(o, r, all.begin); });
+  });
+}
+
+void run_integer(const Step& s, const Context& context) noexcept {
+  const Problem p(s);
+  const Operand &left = s.src[0], &right = s.src[1];
+  const int32_t zero = has(s, 2) ? byte(s.src[2], 0) : 0, taken = left_zero(is_signed(left), zero);
+  const int32_t* sums = reinterpret_cast<const int32_t*>(static_cast<const char*>(s.packed) + panel_bytes(p));
+  const auto column_zero = [&](int64_t n) {
+    return (has(s, 3) ? byte(s.src[3], count(s.src[3]) == 1 ? 0 : n * s.src[3].stride[0]) : 0) - moved(right);
+  };
+  bool any = false;
+  for (int64_t n = 0; n < p.n && !any; ++n) any = column_zero(n) != 0;
+  blocks(p, context, [&](int64_t item, Range rows, Range panels, const Scratch& scratch) {
+    const auto lead = [&](const Operand& o, int axes) { return p.batch == 1 ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
+    const Range all = columns_of(p, panels);
+    for (int64_t n = all.begin; n < all.end; ++n) {
+      scratch.zeros[n - all.begin] = n < p.n ? column_zero(n) : 0;
+      scratch.offset[n - all.begin] = static_cast<int32_t>(0u - static_cast<uint32_t>(taken) * static_cast<uint32_t>(sums[n]));
+    }
+    const Rows a = convert_rows(p, left, lead(left, p.a.lead), rows, zero, scratch.rows);
+    for (int64_t r = rows.begin; any && r < rows.end; ++r) scratch.row_sums[r - rows.begin] = row_sum(a, r - rows.begin, p.k, taken);
+    SumTile t{};
+    t.stored = Stored::s32, t.c_row = p.dst_row, t.c_vector = kLanes, t.row_sums = any ? scratch.row_sums : nullptr;
+    int32_t* dst = mutable_data<int32_t>(*s.dst) + lead(*s.dst, p.dst_lead);
+    tiles(s, p, t, a, rows, panels, scratch, [&](SumTile& tile, Range own, int64_t column, int64_t wide) {
+      tile.c = dst + own.begin * p.dst_row + column;
+      kSumTiles.of[wide - 1][own.end - own.begin - 1](tile);
+    });
+  });
+}
+
+const Kernel kKernels[] = {
+    {.name = "matmul_int8_packed_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = pack,
+     .run = run},
+    {.name = "matmul_integer_int8_packed_" TENON_ISA_NAME,
+     .op = "matmul_integer",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_integer,
+     .needs = needs,
+     .cost = cost,
+     .pack = pack,
+     .run = run_integer},
+};
+
+}  // namespace
+extern const KernelTable gemm_int8_table{kKernels, 2};
+}  // namespace tenon::cpu::TENON_ISA
