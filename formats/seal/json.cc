@@ -5,9 +5,15 @@
 
 namespace tenon::seal {
 
+// Here, where Field is complete.
+Json::Json() = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
 const Json* Json::find(std::string_view key) const {
-  for (const auto& field : fields) {
-    if (field.first == key) return &field.second;
+  for (const Field& field : fields) {
+    if (field.key == key) return &field.value;
   }
   return nullptr;
 }
@@ -126,7 +132,7 @@ class Parser {
       if (peek() != '"') fail("a key that is not a string");
       std::string key = string();
       expect(':', "a key without a value");
-      out.fields.emplace_back(std::move(key), value(depth + 1));
+      out.fields.push_back({std::move(key), value(depth + 1)});
     } while (skip(','));
     expect('}', "an object without end");
     refuse_duplicates(out);
@@ -135,7 +141,7 @@ class Parser {
   void refuse_duplicates(const Json& object) const {
     std::vector<std::string_view> keys;
     keys.reserve(object.fields.size());
-    for (const auto& field : object.fields) keys.push_back(field.first);
+    for (const Json::Field& field : object.fields) keys.push_back(field.key);
     std::sort(keys.begin(), keys.end());
     const auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice != keys.end()) fail("the key \"" + printable(*twice) + "\" stands twice in the object that ends");

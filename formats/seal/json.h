@@ -5,25 +5,33 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
 
 namespace tenon::seal {
 
-class Json {
- public:
+struct Json {
+  struct Field;
   enum Kind { null, boolean, integer, string, array, object };
 
   Kind kind = null;
   bool truth = false;
   uint64_t number = 0;
-  std::string text;                                  // UTF-8; may hold NUL
-  std::vector<Json> items;                           // array
-  std::vector<std::pair<std::string, Json>> fields;  // object, in the order of the text
+  std::string text;           // UTF-8; may hold NUL
+  std::vector<Json> items;    // array
+  std::vector<Field> fields;  // object, in the order of the text
 
+  Json();
+  Json(Json&&) noexcept;
+  Json& operator=(Json&&) noexcept;
+  ~Json();
   const Json* find(std::string_view key) const;
+};
+
+struct Json::Field {
+  std::string key;
+  Json value;
 };
 
 // Throws Error(code) that says what is wrong and at which byte. The outermost value has depth 1.
