@@ -15,6 +15,7 @@ using Command = std::function<int()> (*)(CLI::App& app);
 
 std::function<int()> add_run(CLI::App& app);
 std::function<int()> add_bench(CLI::App& app);
+std::function<int()> add_evaluate(CLI::App& app);
 std::function<int()> add_inspect(CLI::App& app);
 std::function<int()> add_dump(CLI::App& app);
 std::function<int()> add_explain(CLI::App& app);

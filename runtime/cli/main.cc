@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   app.footer(kFooter);
-  constexpr cli::Command kCommands[] = {cli::add_run, cli::add_bench, cli::add_inspect, cli::add_dump, cli::add_explain, cli::add_check};
+  constexpr cli::Command kCommands[] = {cli::add_run, cli::add_evaluate, cli::add_bench, cli::add_inspect, cli::add_dump, cli::add_explain, cli::add_check};
   std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
   for (cli::Command add : kCommands) {
     std::function<int()> run = add(app);
