@@ -1,5 +1,5 @@
 // reorder: a copy between layouts, f32 and bytes: plain to channels in blocks, back, and plain to plain.
-// Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
+// Blocks of another size too. Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
 #include "kernels/cpu/box.h"
 
 namespace tenon::cpu::TENON_ISA {
@@ -36,9 +36,33 @@ void from_block(const T* src, T* dst, int64_t pixels, int64_t channels, int64_t 
     for (int64_t p = 0; p < pixels; ++p) dst[c * channel + p] = src[p * block + c];
 }
 
+// Between blocks of two sizes: for each block of dst and pixel, runs of channels that are neighbours on both sides.
+template <class T>
+void run_between(const Step& s, const Context& context) {
+  const Operand &src = *s.src, &dst = *s.dst;
+  const int64_t channels = src.size[1], blocks = ceil_div(channels, dst.block), pixels = count(src, 2, src.rank);
+  const int64_t run = smaller(src.block, dst.block);
+  parallel(context, src.size[0] * blocks, larger(int64_t{1}, 4096 / larger(int64_t{1}, pixels)), [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = i / blocks, b = i % blocks;
+      T* to = mutable_data<T>(dst) + n * dst.stride[0] + b * dst.stride[1];
+      for (int64_t c = 0; c < dst.block; c += run) {
+        const int64_t channel = b * dst.block + c;
+        if (channel >= channels) {
+          for (int64_t p = 0; p < pixels; ++p) std::memset(to + p * dst.block + c, 0, static_cast<size_t>(run) * sizeof(T));
+          continue;
+        }
+        const T* from = data<T>(src) + n * src.stride[0] + channel / src.block * src.stride[1] + channel % src.block;
+        for (int64_t p = 0; p < pixels; ++p) std::memcpy(to + p * dst.block + c, from + p * src.block, static_cast<size_t>(run) * sizeof(T));
+      }
+    }
+  });
+}
+
 template <class T>
 void run_blocks(const Step& s, const Context& context) {
   const Operand &src = *s.src, &dst = *s.dst;
+  if (src.block > 1 && dst.block > 1) return run_between<T>(s, context);
   const bool in = dst.block > 1;
   const Operand &plain = in ? src : dst, &blocked = in ? dst : src;
   const int64_t block = blocked.block, channels = plain.size[1], blocks = ceil_div(channels, block);

@@ -49,6 +49,7 @@ Frame::Frame(std::shared_ptr<const Plan> plan, int64_t memory_limit) : plan_(std
                     static_cast<int16_t>(node.epilogue.operands), static_cast<int16_t>(node.own_inputs())};
     steps_.push_back(s);
   }
+  for (const ContentPlan& c : plan_->contents) contents_.emplace_back(std::max<int64_t>(storage_bytes(c.dtype, static_cast<int64_t>(c.elements.size())), 1));
   size_.assign(plan_->buffers.size(), 0);
   offset_ = size_;
   late_.resize(plan_->buffers.size());
@@ -218,6 +219,13 @@ void Frame::apply(const Delta& d, bool running) {
   }
 }
 
+void Frame::write_contents() {
+  for (size_t i = 0; i < contents_.size(); ++i) {
+    const ContentPlan& c = plan_->contents[i];
+    for (size_t k = 0; k < c.elements.size(); ++k) store_cell(c.dtype, contents_[i].data(), static_cast<int64_t>(k), {.integer = value(c.elements[k])});
+  }
+}
+
 void Frame::offsets() {
   int64_t end = 0;
   for (size_t i = 0; i < plan_->buffers.size(); ++i) {
@@ -270,6 +278,7 @@ void Frame::point() {
     switch (p.kind) {
       case Place::none: continue;
       case Place::constant: data = const_cast<void*>(plan_->constants[p.index]); break;
+      case Place::content: data = contents_[p.index].data(); break;
       case Place::arena: data = arena_.data() + offset_[p.index]; break;
       case Place::input: data = input_data_[p.index]; break;
       case Place::output: data = outputs_[p.index].data; break;
@@ -297,9 +306,11 @@ void Frame::bind() {
     ++counters_.binds;
     bound_once_ = false;  // until all of it has held
     apply(delta(changed), false);
+    write_contents();
     offsets();
     pointers_stale_ = true;
   } else if (!bound_once_) {
+    write_contents();
     offsets();
   }
   if (pointers_stale_) point();
@@ -326,6 +337,7 @@ void Frame::decide(const PlannedOperand& o, const int64_t* size) {
   if (changed.empty()) return;
   std::sort(changed.begin(), changed.end());
   apply(delta(changed), true);
+  write_contents();
 }
 
 void Frame::provide(const PlannedStep& step) {

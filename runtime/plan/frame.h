@@ -72,6 +72,7 @@ class Frame {
   void check(const Guard& g) const;
   bool decided(const Guard& g) const;
   void offsets();
+  void write_contents();
   void point();
   int64_t value(Dim d) const { return d.known() ? d.number() : values_[static_cast<size_t>(d.row())]; }
 
@@ -88,6 +89,7 @@ class Frame {
   std::map<std::vector<int32_t>, std::unique_ptr<Delta>> deltas_;
   std::vector<int64_t> offset_, size_;  // of the buffers
   Buffer arena_, scratch_;
+  std::vector<Buffer> contents_;        // of shape values
   int64_t shared_scratch_ = 0, worker_scratch_ = 0;
   std::vector<Buffer> late_, own_outputs_;
   struct Strings;

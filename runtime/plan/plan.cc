@@ -41,6 +41,7 @@ class Planner {
   std::shared_ptr<const Plan> run() {
     Graph& g = plan_->graph;
     separate_outputs();
+    drop_shape_values();
     plan_->selections = select(g, plan_->options);
     reorder_constants();
     share_views();
@@ -80,6 +81,28 @@ class Planner {
       taken.resize(g.values.size());
       taken[v] = true;
     }
+  }
+
+  // What computes nothing but extents takes no step: the frame writes its results when the extents change.
+  void drop_shape_values() {
+    Graph& g = graph();
+    for (Node& n : g.nodes) {
+      bool known = !n.outputs.empty();
+      for (ValueId v : n.outputs)
+        if (v != kNone) known = known && g.values[v].content && !g.is_output(v) && (is_integer(g.values[v].type.dtype) || g.values[v].type.dtype == DType::boolean);
+      n.dead |= known;
+    }
+    // What only they read is not needed either.
+    std::vector<int> uses = g.uses();
+    for (size_t i = g.nodes.size(); i-- > 0;) {
+      Node& n = g.nodes[i];
+      if (n.dead || n.op->effects) continue;
+      if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return v != kNone && uses[v]; })) continue;
+      n.dead = true;
+      for (ValueId v : n.inputs)
+        if (v != kNone) --uses[v];
+    }
+    compact(g);
   }
 
   const void* constant_data(ValueId v) {
@@ -198,7 +221,7 @@ class Planner {
     fixed_.assign(n, false);
     for (ValueId v : graph().inputs) fixed_[v] = true;
     for (ValueId v : graph().outputs) fixed_[root_[v]] = true;
-    for (size_t v = 0; v < n; ++v) fixed_[v] = fixed_[v] || graph().is_constant(static_cast<ValueId>(v));
+    for (size_t v = 0; v < n; ++v) fixed_[v] = fixed_[v] || graph().values[v].producer == kNone;
   }
 
   // A step whose kernel allows it writes over its first source when nobody reads that later.
@@ -231,6 +254,10 @@ class Planner {
         places_[r] = {Place::constant, static_cast<int32_t>(plan_->constants.size())};
         plan_->constants.push_back(constant_data(r));
         plan_->summary.constant_bytes += g.values[r].constant->bytes;
+      }
+      if (places_[r].kind == Place::none && g.values[r].producer == kNone && g.values[r].content) {
+        places_[r] = {Place::content, static_cast<int32_t>(plan_->contents.size())};
+        plan_->contents.push_back({g.values[r].type.dtype, *g.values[r].content});
       }
       if (places_[r].kind == Place::none) {
         BufferPlan b;

@@ -14,6 +14,7 @@ struct Place {
   enum Kind : uint8_t {
     none,      // omitted
     constant,  // index into Plan::constants
+    content,   // a shape value: written by the frame when its extents change; index into Plan::contents
     arena,     // a buffer of the arena
     late,      // memory got while running: its size has no bound that is known when the frame is bound
     input,     // lent by the caller of run; index into the graph's inputs
@@ -51,6 +52,12 @@ struct PlannedOperand {
   int64_t offset = 0;  // bytes, of a window
 };
 
+// A value whose elements are extents.
+struct ContentPlan {
+  DType dtype;
+  std::vector<Dim> elements;
+};
+
 struct PlanSummary {
   int steps = 0, by_reference = 0, reorders = 0;
   double pack_ms = 0;
@@ -65,6 +72,7 @@ struct Plan {
   std::vector<PlannedOperand> inputs, outputs;
   std::vector<BufferPlan> buffers;
   std::vector<const void*> constants;
+  std::vector<ContentPlan> contents;
   std::vector<Buffer> owned;  // packed weights, reordered constants, constants that could not be read in place
   PlanOptions options;
   PlanSummary summary;
