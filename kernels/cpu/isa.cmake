@@ -1,5 +1,5 @@
 # The one list of ISA levels, in the order of enum Isa: name, flags, and what the processor must have (names of
-# __builtin_cpu_supports). Each family is built once per level, sealed to its one table, and listed in tables.inc.
+# __builtin_cpu_supports), and which families it is for where not all. Each is built, sealed to its one table, and listed in tables.inc.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(TENON_ISAS neon)
   set(TENON_FLAGS_neon -march=armv8-a)
@@ -14,6 +14,7 @@ else()
   set(TENON_NEEDS_avx512 ${TENON_NEEDS_avx2} avx512f avx512bw avx512dq avx512vl avx512cd)
   set(TENON_FLAGS_avx512vnni ${TENON_FLAGS_avx512} -mavx512vnni)
   set(TENON_NEEDS_avx512vnni ${TENON_NEEDS_avx512} avx512vnni)
+  set(TENON_FAMILIES_avx512vnni "_int8$")  # it adds the int8 dot product alone: other families would be the code of avx512 again
 endif()
 
 # Sealing: `ld -r --force-group-allocation` dissolves the groups of inline functions and `objcopy` hides all but the table, so
@@ -52,7 +53,11 @@ foreach(isa ${TENON_ISAS})
   list(TRANSFORM TENON_NEEDS_${isa} REPLACE "(.+)" " && __builtin_cpu_supports(\"\\1\")" OUTPUT_VARIABLE needs)
   string(JOIN "" needs true ${needs})
   string(APPEND levels "TENON_LEVEL(${isa}, ${needs})\n")
-  foreach(family ${families})
+  set(built ${families})
+  if(TENON_FAMILIES_${isa})
+    list(FILTER built INCLUDE REGEX ${TENON_FAMILIES_${isa}})
+  endif()
+  foreach(family ${built})
     tenon_kernel(${family} ${isa})
     string(APPEND tables "TENON_TABLE(${isa}, ${family})\n")
   endforeach()
