@@ -17,6 +17,7 @@ struct ReadOptions {
   bool follow_symlinks = false;                // of external data files
   std::map<std::string, int64_t> dims;         // symbolic sizes that are always the same
   std::map<std::string, Tensor> fixed_inputs;  // inputs that become constants
+  bool ports_only = false;                     // a graph of inputs and outputs alone, with the types that the file declares
 };
 
 struct ReadModel {

@@ -76,8 +76,9 @@ ReadModel Importer::read() {
   Scope scope(g, nullptr);
   initializers(scope, model_.graph);
   inputs(scope, model_.graph);
-  nodes(scope, model_.graph.nodes, nullptr);
+  if (!options_.ports_only) nodes(scope, model_.graph.nodes, nullptr);
   for (const ValueInfoView& v : model_.graph.outputs) {
+    if (options_.ports_only) define(scope, v.name, g.add_value({std::string(v.name), type(v, g), kNone, {}, nullptr}));
     ValueId id = find(scope, v.name);
     // The name that callers use is the output's.
     if (g.values[id].name != v.name) g.values[id].name = v.name;

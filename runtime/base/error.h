@@ -48,6 +48,12 @@ class Error : public std::exception {
   std::string what_;
 };
 
+// What cannot be decided while sizes are symbols, but can when they are numbers.
+class NeedsSizes : public Error {
+ public:
+  using Error::Error;
+};
+
 // Runs `body`; an Error that leaves it gains the place that `place()` names.
 template <class Body, class Place>
 decltype(auto) within(Place&& place, Body&& body) {

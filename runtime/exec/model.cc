@@ -31,8 +31,9 @@ Port port(const Graph& g, ValueId id, const std::string& name) {
   return p;
 }
 
-ReadModel read(const Model::Impl& m) {
+ReadModel read(const Model::Impl& m, bool ports_only = false) {
   ReadOptions o;
+  o.ports_only = ports_only;
   o.limits = m.options.limits;
   o.follow_symlinks = m.options.follow_symlinks;
   o.dims = m.options.dims;
@@ -57,20 +58,26 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
   m->plan_options.hints = options.likely_dims;
   Pool::pin_workers(options.pin_threads);
   stage(options, "build");
-  ReadModel model = read(*m);
+  ReadModel model;
+  try {
+    model = read(*m);
+  } catch (const NeedsSizes&) {
+    model = read(*m, true);
+    m->per_size = true;
+  }
   m->format = model.format;
   m->times.build = watch.lap();
   // Callers use the names of the file, whatever passes make of the values.
   std::vector<std::string> names;
   for (ValueId v : model.graph.outputs) names.push_back(model.graph.values[v].name);
   stage(options, "passes");
-  if (!options.reference) run_passes(model.graph, {.limits = options.limits});
+  if (!options.reference && !m->per_size) run_passes(model.graph, {.limits = options.limits});
   m->times.passes = watch.lap();
   stage(options, "plan");
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
   for (size_t i = 0; i < names.size(); ++i) m->outputs.push_back(port(model.graph, model.graph.outputs[i], names[i]));
   m->graph = std::move(model.graph);
-  if (!options.reference) m->plan = make_plan(clone(m->graph), m->plan_options);
+  if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options);
   m->times.pack = m->plan ? m->plan->summary.pack_ms : 0;
   m->times.plan = watch.lap() - m->times.pack;
   const LoadTimes& t = m->times;
@@ -79,6 +86,40 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
 }
 
 }  // namespace
+
+std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given) const {
+  std::vector<int64_t> key;
+  Options o = options;
+  o.progress = nullptr;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const Tensor& t = given[i];
+    const Port& p = inputs[i];
+    if (t.shape.size() != p.shape.size() || t.dtype != p.dtype)
+      throw Error(Code::bad_input, "given " + tenon::text(t)).within("input \"" + printable(p.name) + "\" is " + tenon::text(p));
+    for (size_t k = 0; k < t.shape.size(); ++k) {
+      key.push_back(t.shape[k]);
+      if (p.shape[k].size < 0 && !o.dims.emplace(p.shape[k].symbol, t.shape[k]).second && o.dims[p.shape[k].symbol] != t.shape[k])
+        throw Error(Code::bad_input, p.shape[k].symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(o.dims[p.shape[k].symbol]))
+            .within("input \"" + printable(p.name) + "\"");
+    }
+    if (t.shape.empty() && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
+      key.push_back(load_cell(t.dtype, t.data, 0).integer);
+      o.fixed_inputs[p.name] = t;
+    }
+  }
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<const Impl>& slot = by_size[key];
+  if (!slot) {
+    // What is kept for sizes of long ago gives way.
+    if (by_size.size() > 64) {
+      by_size.clear();
+      return by_size[key] = tenon::load(bytes, folder, o, 0);
+    }
+    slot = tenon::load(bytes, folder, o, 0);
+    if (slot->per_size) throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
+  }
+  return slot;
+}
 
 std::string version() { return TENON_VERSION; }
 

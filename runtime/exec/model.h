@@ -1,7 +1,9 @@
 // What stands behind the public Model and Session.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "exec/executor.h"
@@ -20,6 +22,12 @@ struct Model::Impl {
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
   std::vector<Port> inputs, outputs;
   LoadTimes times;
+
+  // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them.
+  bool per_size = false;
+  std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given) const;
+  mutable std::mutex mutex;
+  mutable std::map<std::vector<int64_t>, std::shared_ptr<const Impl>> by_size;
 };
 
 // The graph as read, run through the passes up to and including `last`; "read" for none, "passes" for all.

@@ -52,6 +52,9 @@ std::vector<Array> run_reference(const Graph& g, std::vector<Array> inputs, cons
     for (size_t k = 0; k < n.outputs.size(); ++k) {
       if (n.outputs[k] == kNone) continue;
       arrays[n.outputs[k]] = std::move(out[k]);
+      // Arrays hold what arithmetic sees: a quantised value what is left of it.
+      const Type& t = g.values[n.outputs[k]].type;
+      if (t.quantisation && is_real(t.expressed())) arrays[n.outputs[k]] = dequantised(quantised(arrays[n.outputs[k]], *t.quantisation, t.dtype), *t.quantisation);
       there[n.outputs[k]] = true;
       if (observe) observe(g, n.outputs[k], arrays[n.outputs[k]]);
     }

@@ -23,6 +23,8 @@ struct Session::Impl {
   std::vector<Tensor> inputs;
   std::vector<bool> bound;
   std::vector<OwnedTensor> results;  // of the reference
+  std::shared_ptr<const Model::Impl> settled;         // the model for the sizes of the last inputs
+  std::vector<std::pair<void*, int64_t>> lent;        // memory bound to outputs
   // Output `tie.output` of one run is input `tie.input` of the next: two buffers that change places.
   struct State {
     Tie tie;
@@ -36,18 +38,49 @@ struct Session::Impl {
   void run() {
     for (size_t i = 0; i < bound.size(); ++i)
       if (!bound[i]) throw Error(Code::bad_usage, "input \"" + printable(model->inputs[i].name) + "\" (" + text(model->inputs[i]) + ") is not given");
+    if (model->per_size) settle();
     if (!executor) return run_reference_executor();
-    for (size_t i = 0; i < inputs.size(); ++i) executor->frame().set_input(static_cast<int>(i), inputs[i]);
+    set_inputs();
     executor->run();
     ++runs;
     carry_states();
   }
 
+  // The model for the sizes of these inputs, where it is made for each set of them.
+  void settle() {
+    std::shared_ptr<const Model::Impl> now = model->for_inputs(inputs);
+    if (now == settled) return;
+    settled = std::move(now);
+    executor = settled->plan ? std::make_unique<Executor>(settled->plan, settled->options.memory_limit) : nullptr;
+    for (size_t i = 0; executor && i < lent.size(); ++i) executor->frame().set_output(static_cast<int>(i), lent[i].first, lent[i].second);
+  }
+
+  const Model::Impl& planned() const { return settled ? *settled : *model; }
+
+  // The inputs of the planned model, which lacks those that became constants.
+  std::vector<Tensor> planned_inputs() const {
+    if (!settled) return inputs;
+    std::vector<Tensor> out;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (!settled->options.fixed_inputs.count(model->inputs[i].name)) out.push_back(inputs[i]);
+    return out;
+  }
+
+  void set_inputs() {
+    const std::vector<Tensor> given = settled ? planned_inputs() : std::vector<Tensor>{};
+    const std::vector<Tensor>& all = settled ? given : inputs;
+    for (size_t i = 0; i < all.size(); ++i) executor->frame().set_input(static_cast<int>(i), all[i]);
+  }
+
+  std::vector<Array> arrays() const {
+    std::vector<Array> out;
+    for (const Tensor& t : planned_inputs()) out.push_back(array_of(t.dtype, t.shape, t.data));
+    return out;
+  }
+
   void run_reference_executor() {
-    std::vector<Array> arrays;
-    for (const Tensor& t : inputs) arrays.push_back(array_of(t.dtype, t.shape, t.data));
     results.clear();
-    for (const Array& a : run_reference(model->graph, std::move(arrays))) {
+    for (const Array& a : run_reference(planned().graph, arrays())) {
       OwnedTensor t(a.dtype, a.shape);
       store(a, a.dtype, t.data());
       results.push_back(std::move(t));
@@ -86,6 +119,7 @@ Session::Session(const Model& model) : impl_(std::make_unique<Impl>()) {
   impl_->model = model.impl_;
   impl_->inputs.resize(impl_->model->inputs.size());
   impl_->bound.resize(impl_->inputs.size());
+  impl_->lent.resize(impl_->model->outputs.size());
   if (impl_->model->plan) impl_->executor = std::make_unique<Executor>(impl_->model->plan, impl_->model->options.memory_limit);
 }
 Session::~Session() = default;
@@ -106,6 +140,8 @@ void Session::bind_input(const std::string& name, const Tensor& tensor) {
 
 void Session::bind_output(const std::string& name, void* data, int64_t bytes) {
   const int i = index_of(impl_->model->outputs, name, "output");
+  impl_->lent[static_cast<size_t>(i)] = {data, bytes};
+  if (impl_->model->per_size && !impl_->settled) return;
   if (!impl_->executor) throw Error(Code::not_supported, "outputs of the reference executor cannot be bound to memory");
   impl_->executor->frame().set_output(i, data, bytes);
 }
@@ -148,21 +184,21 @@ class Profiler : public StepObserver {
 }  // namespace
 
 std::vector<StepTime> Session::profile() {
+  if (impl_->model->per_size) impl_->settle();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to profile");
   Profiler p;
-  for (size_t i = 0; i < impl_->inputs.size(); ++i) impl_->executor->frame().set_input(static_cast<int>(i), impl_->inputs[i]);
+  impl_->set_inputs();
   impl_->executor->run(p);
   return std::move(p.times);
 }
 
 CheckReport Session::check() {
+  if (impl_->model->per_size) impl_->settle();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
   Checker c;
-  for (size_t i = 0; i < impl_->inputs.size(); ++i) impl_->executor->frame().set_input(static_cast<int>(i), impl_->inputs[i]);
+  impl_->set_inputs();
   impl_->executor->run(c);
-  std::vector<Array> arrays;
-  for (const Tensor& t : impl_->inputs) arrays.push_back(array_of(t.dtype, t.shape, t.data));
-  const std::vector<Array> expected = run_reference(impl_->model->graph, std::move(arrays));
+  const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
   const std::vector<Tensor> got = outputs();
   for (size_t i = 0; i < got.size(); ++i) {
     const Array mine = array_of(got[i].dtype, got[i].shape, got[i].data);

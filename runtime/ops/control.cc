@@ -13,7 +13,7 @@ void infer_if(Inference& n) {
     const Type &a = yes.values[yes.outputs[i]].type, &b = no.values[no.outputs[i]].type;
     n.expect(a.dtype == b.dtype && a.container == b.container, "output " + std::to_string(i) + " has one element type in both branches of if");
     if (a.shape.rank() != b.shape.rank())
-      throw Error(Code::not_supported, "the branches of if give output " + std::to_string(i) + " the ranks " + std::to_string(a.shape.rank()) + " and " +
+      throw NeedsSizes(Code::not_supported, "the branches of if give output " + std::to_string(i) + " the ranks " + std::to_string(a.shape.rank()) + " and " +
                                            std::to_string(b.shape.rank()) + "; Tenon needs one rank");
     Type t = a;
     for (int k = 0; k < a.shape.rank(); ++k)
