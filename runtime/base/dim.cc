@@ -259,6 +259,10 @@ Dim Extents::broadcast(Dim a, Dim b) {
 
 Interval Extents::range(Dim d) const { return d.known() ? Interval{d.number(), d.number()} : rows_[d.row()].range; }
 
+void Extents::is_size(Dim d) {
+  if (!d.known()) rows_[d.row()].range.low = std::max<int64_t>(rows_[d.row()].range.low, 0);
+}
+
 bool Extents::differ(Dim a, Dim b) {
   if (a == b) return false;
   const Interval x = range(a), y = range(b);

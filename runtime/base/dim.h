@@ -56,6 +56,8 @@ class Extents {
   // What is known of the value for every value of the symbols.
   Interval range(Dim d) const;
   bool equal(Dim a, Dim b) const { return a == b; }
+  // From here on d counts as 0 or more, as what became a size does; a negative one is refused when sizes are bound.
+  void is_size(Dim d);
   // True when the two differ for every value of the symbols.
   bool differ(Dim a, Dim b);
 

@@ -174,8 +174,10 @@ void Inference::result(DType dtype, const Shape& shape) {
 }
 
 void Inference::result(Type type) {
-  for (Dim d : type.shape)
+  for (Dim d : type.shape) {
     if (d.known() && d.number() < 0) throw Error(Code::bad_model, "the result would have a size of " + std::to_string(d.number()));
+    graph_.extents->is_size(d);
+  }
   types.push_back(std::move(type));
   contents.emplace_back();
 }

@@ -6,7 +6,7 @@ namespace tenon {
 namespace {
 
 // From this bound on exporters mean "to the end", whatever the size.
-constexpr int64_t kFar = INT32_MAX;
+constexpr int64_t kFar = 1'000'000'000;
 // Longer steps, like this one, are beyond every size.
 constexpr int64_t kMostStep = int64_t{1} << 60;
 

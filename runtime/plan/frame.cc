@@ -201,7 +201,11 @@ void Frame::apply(const Delta& d, bool running) {
     const bool early = (!g.a.known() && by_data_[g.a.row()]) || (!g.b.known() && by_data_[g.b.row()]);
     if (running ? decided(g) : !early) check(g);
   }
-  for (const Delta::Patch& p : d.patches) *p.to = values_[p.row];
+  for (const Delta::Patch& p : d.patches) {
+    if (values_[p.row] < 0 && (running || !by_data_[p.row]))
+      throw Error(Code::bad_input, "the inputs are too small: a size of " + e.text(Dim::of_row(p.row)) + " would be " + std::to_string(values_[p.row]));
+    *p.to = values_[p.row];
+  }
   for (int32_t s : d.steps) {
     const PlannedStep& p = plan_->steps[s];
     if (p.kernels.size() > 1) {
