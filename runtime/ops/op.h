@@ -198,8 +198,11 @@ std::optional<Reads> reads_of(const Type& type, const Type& result, const Op& op
 // and rounds every element to its dtype. `run` runs subgraphs.
 std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in,
                             std::vector<Array> (*run)(Reference&, const Graph&, std::vector<Array>) = nullptr, void* executor = nullptr);
-// The elements of a constant.
+// The elements of a constant, as arithmetic sees them.
 Array array_of(const Value& constant);
+// Between what is stored and what arithmetic sees.
+Array dequantised(const Array& stored, const Quantisation& q);
+Array quantised(const Array& real, const Quantisation& q, DType dtype);
 // Rounds every element as storing it would.
 void round_elements(Array& array);
 

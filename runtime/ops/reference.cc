@@ -4,6 +4,7 @@
 
 #include "base/tensor.h"
 #include "ops/op.h"
+#include "ops/quantize_range.h"
 
 namespace tenon {
 
@@ -97,10 +98,44 @@ void run_reference(Reference& r) {
 Array array_of(const Value& v) {
   std::vector<int64_t> shape;
   for (Dim d : v.type.shape) shape.push_back(d.number());
-  if (const void* data = v.constant->view()) return array_of(v.type.dtype, shape, data);
+  const auto stored = [&](const void* data) {
+    Array a = array_of(v.type.dtype, shape, data);
+    return v.type.quantisation ? dequantised(a, *v.type.quantisation) : a;
+  };
+  if (const void* data = v.constant->view()) return stored(data);
   std::vector<char> copy(static_cast<size_t>(v.constant->bytes));
   v.constant->source->read(v.constant->offset, v.constant->bytes, copy.data());
-  return array_of(v.type.dtype, shape, copy.data());
+  return stored(copy.data());
+}
+
+namespace {
+
+// Calls f(element, its channel).
+template <class F>
+void each_channel(const Array& a, const Quantisation& q, F f) {
+  int64_t inner = 1;
+  for (int i = q.axis + 1; q.axis >= 0 && i < a.rank(); ++i) inner *= a.shape[static_cast<size_t>(i)];
+  for (size_t i = 0; i < a.cells.size(); ++i) f(i, q.axis < 0 ? 0 : i / static_cast<size_t>(inner) % q.scale.size());
+}
+
+}  // namespace
+
+Array dequantised(const Array& stored, const Quantisation& q) {
+  Array a(q.expressed, stored.shape);
+  each_channel(stored, q, [&](size_t i, size_t channel) {
+    const int64_t steps = stored.cells[i].integer - q.zero[channel];
+    if (a.is_real()) a.cells[i].real = rounded(DType::f32, static_cast<double>(steps) * static_cast<double>(q.scale[channel]));
+    else a.cells[i].integer = steps;
+  });
+  return a;
+}
+
+Array quantised(const Array& real, const Quantisation& q, DType dtype) {
+  Array a(dtype, real.shape);
+  each_channel(real, q, [&](size_t i, size_t channel) {
+    a.cells[i].integer = quantised(rounded(DType::f32, real.cells[i].real / static_cast<double>(q.scale[channel])), q.zero[channel], dtype);
+  });
+  return a;
 }
 
 void round_elements(Array& a) {

@@ -195,6 +195,8 @@ class Selector {
 
 bool shares_memory(const Graph& g, const Node& n) {
   if (!n.op->view) return false;
+  // Elements that are stored in another way do not lie in the same memory.
+  if (g.values[n.inputs[0]].type.dtype != g.values[n.outputs[0]].type.dtype) return false;
   const Shape &from = g.values[n.inputs[0]].type.shape, &to = g.values[n.outputs[0]].type.shape;
   return std::all_of(to.begin(), to.end(), [&](Dim d) {
     return d.known() || !g.extents->is_data(d.row()) || std::find(from.begin(), from.end(), d) != from.end();
