@@ -5,6 +5,8 @@
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
 #include "ops/conv_transpose.h"
+#include "ops/einsum.h"
+#include "ops/einsum_terms.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
@@ -13,6 +15,7 @@
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/squeeze.h"
+#include "ops/transpose.h"
 
 namespace tenon::onnx {
 namespace {
@@ -277,6 +280,105 @@ Values fused_matmul(const Import& n) {
   return scaled(n, n.emit("matmul", a, n.in), alpha, n.element(0));
 }
 
+// A value whose axes carry the labels of an equation.
+struct Labelled {
+  ValueId v;
+  std::vector<int> labels;
+
+  bool has(int label) const { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
+};
+
+// The same elements with the axes in another order.
+ValueId arranged(const Import& n, const Labelled& x, const std::vector<int>& labels) {
+  if (x.labels == labels) return x.v;
+  std::vector<int64_t> perm;
+  for (int label : labels) perm.push_back(std::find(x.labels.begin(), x.labels.end(), label) - x.labels.begin());
+  return n.emit("transpose", Transpose{perm}, {x.v});
+}
+
+ValueId unsqueezed(const Import& n, ValueId v, int64_t axis, int64_t count) {
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < count; ++i) axes.push_back(axis + i);
+  return count ? n.emit("unsqueeze", Unsqueeze{axes}, {v}) : v;
+}
+
+// The labels of two sources by where they stand.
+struct Contraction {
+  std::vector<int> batch;  // in both and in the result
+  std::vector<int> rows, columns;  // in one and in the result
+  std::vector<int> summed;         // in both alone
+};
+
+Contraction contraction(const Labelled& a, const Labelled& b, const std::vector<int>& result) {
+  Contraction c;
+  const auto kept = [&](int label) { return std::find(result.begin(), result.end(), label) != result.end(); };
+  for (int label : a.labels) (b.has(label) ? (kept(label) ? c.batch : c.summed) : c.rows).push_back(label);
+  for (int label : b.labels)
+    if (!a.has(label)) c.columns.push_back(label);
+  return c;
+}
+
+// Sums over the axes whose labels stand nowhere else.
+Labelled without_own_sums(const Import& n, Labelled x, const Labelled& other, const std::vector<int>& result) {
+  std::vector<int64_t> axes;
+  std::vector<int> kept;
+  for (size_t i = 0; i < x.labels.size(); ++i) {
+    const bool used = other.has(x.labels[i]) || std::find(result.begin(), result.end(), x.labels[i]) != result.end();
+    if (used) kept.push_back(x.labels[i]);
+    else axes.push_back(static_cast<int64_t>(i));
+  }
+  if (!axes.empty()) x.v = reduce(n, Reduction::sum, x.v, axes, false);
+  return {x.v, kept};
+}
+
+std::vector<int> joined(std::initializer_list<std::vector<int>> parts) {
+  std::vector<int> out;
+  for (const std::vector<int>& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+// a [batch, rows, k] times b [batch, k, columns] with at most one column: further rows are leading axes over which b broadcasts.
+ValueId product(const Import& n, const Labelled& a, const Labelled& b, const Contraction& c, const std::vector<int>& result) {
+  const int64_t leading = static_cast<int64_t>(c.batch.size());
+  const bool turned = b.labels == joined({c.batch, c.columns, c.summed});
+  ValueId left = arranged(n, a, joined({c.batch, c.rows, c.summed}));
+  ValueId right = turned ? b.v : arranged(n, b, joined({c.batch, c.summed, c.columns}));
+  if (c.rows.empty()) left = unsqueezed(n, left, leading, 1);
+  if (c.columns.empty()) right = unsqueezed(n, right, turned ? leading : leading + 1, 1);
+  if (leading > 0 && c.rows.size() > 1) right = unsqueezed(n, right, leading, static_cast<int64_t>(c.rows.size()) - 1);
+  ValueId v = n.emit("matmul", Matmul{.transpose_b = turned}, {left, right});
+  std::vector<int64_t> dropped;
+  if (c.rows.empty()) dropped.push_back(leading);
+  if (c.columns.empty()) dropped.push_back(leading + std::max<int64_t>(1, static_cast<int64_t>(c.rows.size())));
+  if (!dropped.empty()) v = n.emit("squeeze", Squeeze{dropped}, {v});
+  return arranged(n, {v, joined({c.batch, c.rows, c.columns})}, result);
+}
+
+// Two sources that share one summed label are a matrix product; what else there is stays einsum.
+Values einsum(const Import& n) {
+  const std::string equation = n.text("equation", "");
+  std::vector<int> ranks;
+  for (size_t i = 0; i < n.in.size(); ++i) ranks.push_back(n.rank(static_cast<int>(i)));
+  const EinsumTerms terms = parse_einsum(equation, ranks);
+  const auto general = [&] { return n.emit("einsum", Einsum{equation}, n.in); };
+  if (terms.sources.size() != 2) return general();
+  Labelled a{n.in[0], terms.sources[0]}, b{n.in[1], terms.sources[1]};
+  for (const Labelled* x : {&a, &b})
+    for (int label : x->labels)
+      if (std::count(x->labels.begin(), x->labels.end(), label) > 1) return general();
+  const auto summed = [&](int label) { return std::find(terms.result.begin(), terms.result.end(), label) == terms.result.end() && a.has(label) && b.has(label); };
+  const auto dots = [&](int label) { return label < 0 && summed(label); };
+  if (std::count_if(a.labels.begin(), a.labels.end(), summed) != 1 || std::any_of(a.labels.begin(), a.labels.end(), dots)) return general();
+  a = without_own_sums(n, a, b, terms.result), b = without_own_sums(n, b, a, terms.result);
+  Contraction c = contraction(a, b, terms.result);
+  if (c.columns.size() > 1) {
+    std::swap(a, b);
+    c = contraction(a, b, terms.result);
+  }
+  if (c.columns.size() > 1 || c.batch.size() + std::max<size_t>(c.rows.size(), 1) + 1 > Shape::kMaxRank) return general();
+  return product(n, a, b, c, terms.result);
+}
+
 #define SOFTMAX(onnx, op) {onnx, [](const Import& n) -> Values { return softmax(n, op); }}
 
 constexpr ImportRow kRows[] = {
@@ -305,6 +407,7 @@ constexpr ImportRow kRows[] = {
     SOFTMAX("Hardmax", "hardmax"),
     {"MatMul", matmul},
     {"Gemm", gemm},
+    {"Einsum", einsum, 12},
     {"FusedMatMul", fused_matmul, 1, "com.microsoft"},
     {"TransposeMatMul", fused_matmul, 1, "com.microsoft"},
 };
