@@ -222,13 +222,12 @@ Labels read_labels(const Import& n) {
   return strings.empty() ? Labels{n.constant(numbers), static_cast<int64_t>(numbers.size())} : Labels{add_strings(n, strings), static_cast<int64_t>(strings.size())};
 }
 
-// Two classes of which only one has weights: its score says both. Scores are [1 - s, s] when all weights are positive, as those of
-// probabilities are, with the limit 0.5; else [-s, s] with the limit 0.
+// Two classes of which only the first has weights, which speak for the second: one score says both. Scores are [1 - s, s] with the limit 0.5 when
+// they are probabilities: all weights are positive and nothing is made of their sum; else [-s, s] with the limit 0.
 Values binary(const Import& n, Trees& t, const Labels& labels, PostTransform transform, DType dtype) {
   t.attributes.targets = 1;
-  std::fill(t.attributes.weight_targets.begin(), t.attributes.weight_targets.end(), 0);
   if (t.base.size() == 2) t.base = {t.base[1]};
-  const bool positive = std::all_of(t.weights.begin(), t.weights.end(), [](double w) { return w > 0; });
+  const bool positive = transform == PostTransform::none && std::all_of(t.weights.begin(), t.weights.end(), [](double w) { return w > 0; });
   const Formula f{n, dtype};
   const ValueId score = emit_trees(n, t, dtype);
   const ValueId above = n.emit("reshape", Reshape{}, {f("greater", {score, f.number(positive ? 0.5 : 0)}), n.constant({-1})});
@@ -249,8 +248,8 @@ Values classifier(const Import& n) {
   read_weights(n, "class", nodes, t, tensors);
   t.base = numbers(n, "base_values", tensors);
   const DType dtype = arithmetic(n, tensors);
-  const std::set<int64_t> scored(t.attributes.weight_targets.begin(), t.attributes.weight_targets.end());
-  if (labels.count == 2 && scored.size() == 1) return binary(n, t, labels, transform, dtype);
+  const std::vector<int64_t>& scored = t.attributes.weight_targets;
+  if (labels.count == 2 && std::all_of(scored.begin(), scored.end(), [](int64_t c) { return c == 0; })) return binary(n, t, labels, transform, dtype);
   const ValueId scores = emit_trees(n, t, dtype);
   const ValueId best = n.emit("arg_max", Arg{.axis = 1, .keepdims = false}, {scores});
   const ValueId label = n.emit("gather", Gather{0}, {labels.list, best});
