@@ -9,7 +9,8 @@ namespace tenon {
 // What a run of the pipeline carries from pass to pass.
 struct PassContext {
   LoadLimits limits;
-  int64_t folded_bytes = 0;  // of all constants made so far
+  int64_t folded_bytes = 0;    // of all constants made so far
+  bool weights_typed = false;  // what is still dequantized then are no weights of an op that reads eight bits
 };
 
 // ---- constants and dead code
@@ -21,6 +22,7 @@ void drop_dead(Graph& g);
 void merge_common(Graph& g);
 
 // ---- one way to say each thing
+void widen_halves(Graph& g);
 void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
@@ -29,6 +31,10 @@ void merge_transposes(Graph& g);
 void fuse_activations(Graph& g);
 void fuse_norms(Graph& g);
 void fuse_softmax(Graph& g);
+
+// ---- quantisation
+void quantise_types(Graph& g, PassContext& context);
+void store_quantised(Graph& g);
 
 // ---- several ops that a kernel does as one
 void fuse_scales(Graph& g, PassContext& context);

@@ -12,6 +12,8 @@ template <void (*pass)(Graph&)>
 void plain(Graph& g, PassContext&) { pass(g); }
 
 constexpr PassRow kPipeline[] = {
+    // Constants, branches that are never taken, and one way to say each thing.
+    {"widen_halves", plain<widen_halves>},
     {"share_constants", plain<share_constants>},
     {"fold", fold},
     {"trim_captures", plain<trim_captures>},
@@ -20,14 +22,23 @@ constexpr PassRow kPipeline[] = {
     {"simplify_shapes", plain<simplify_shapes>},
     {"merge_transposes", plain<merge_transposes>},
     {"merge_common", plain<merge_common>},
+    // Quantisation as types, before weights that stay real are folded.
+    {"quantise_types", quantise_types},
+    {"fold", fold},
     {"drop_dead", plain<drop_dead>},
+    // Functions by their formulas.
     {"fuse_softmax", plain<fuse_softmax>},
     {"fuse_norms", plain<fuse_norms>},
     {"fuse_activations", plain<fuse_activations>},
+    {"simplify", plain<simplify>},
+    // What one kernel does at once.
     {"fuse_scales", fuse_scales},
     {"fuse_epilogues", plain<fuse_epilogues>},
     {"fuse_pointwise", plain<fuse_pointwise>},
     {"fuse_epilogues", plain<fuse_epilogues>},  // of programs, which may read a result twice
+    {"store_quantised", plain<store_quantised>},
+    {"merge_common", plain<merge_common>},
+    {"drop_dead", plain<drop_dead>},
 };
 
 // Subgraphs first, so that a pass sees bodies that are done.

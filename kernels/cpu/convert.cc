@@ -1,0 +1,263 @@
+// Between element types: cast, quantize, dequantize, dynamic_quantize. Bitwise equal to the references.
+// Plain or blocked, since an element's place does not matter, but for scales along an axis, which take plain operands.
+#include "kernels/cpu/operand.h"
+#include "kernels/cpu/simd.h"
+#include "ops/cast.h"
+#include "ops/quantize.h"
+
+namespace tenon::cpu::TENON_ISA {
+namespace {
+
+constexpr int64_t kChunk = 16384;
+
+// Elements in memory, padding lanes included.
+int64_t memory_count(const Operand& o) {
+  int64_t n = o.block;
+  for (int i = 0; i < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
+  return n;
+}
+
+// ---- cast
+bool small(DType t) { return t == DType::s32 || t == DType::u8 || t == DType::s8 || t == DType::boolean; }
+bool real16(DType t) { return t == DType::f16 || t == DType::bf16; }
+
+const char* reject_cast(const Step& s) {
+  const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
+  if (s.src->scale || s.dst->scale) return "an operand is quantised";
+  if (s.epilogue.count) return "no epilogue";
+  const auto known_type = [](DType t) { return t == DType::f32 || real16(t) || small(t) || t == DType::s64; };
+  if (!known_type(from) || !known_type(to)) return "a type other than f32, f16, bf16, s64, s32, s8, u8, bool";
+  return nullptr;
+}
+
+Needs any(const Step&) { return {.src = Wants::any, .dst = Wants::any}; }
+float cost_elements(const Step& s) { return 40 + static_cast<float>(count(*s.src)) * 8.f / kBytes; }
+
+// Real to integer cuts towards zero within s32 (of 64-bit targets within s64) and keeps the low bits; NaN is 0.
+template <class To>
+To integer_of(float v) {
+  if (!(v == v)) return 0;
+  if constexpr (sizeof(To) == 8) return v >= 9.2233720368547758e18f ? INT64_MAX : v < -9.2233720368547758e18f ? INT64_MIN : static_cast<To>(v);
+  else return static_cast<To>(v >= 2147483648.f ? INT32_MAX : v < -2147483648.f ? INT32_MIN : static_cast<int32_t>(v));
+}
+
+template <class To>
+void store_as(const float* from, To* to, int64_t n, bool truth) {
+  if (truth) for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(from[i] != 0);
+  else for (int64_t i = 0; i < n; ++i) to[i] = integer_of<To>(from[i]);
+}
+
+// A block of n elements as f32, exact for everything but s32 and s64.
+void read_real(const Operand& o, int64_t at, float* to, int64_t n) {
+  switch (static_cast<DType>(o.dtype)) {
+    case DType::f32: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, load(data(o) + at + i, lanes), lanes); });
+    case DType::f16: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, load_f16(data<uint16_t>(o) + at + i, lanes), lanes); });
+    case DType::bf16: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, load_bf16(data<uint16_t>(o) + at + i, lanes), lanes); });
+    case DType::u8: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<uint8_t>(o) + at + i, lanes)), lanes); });
+    case DType::boolean:
+      for (int64_t i = 0; i < n; ++i) to[i] = data<uint8_t>(o)[at + i] != 0;
+      return;
+    case DType::s8: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<int8_t>(o) + at + i, lanes)), lanes); });
+    case DType::s32: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<int32_t>(o) + at + i, lanes)), lanes); });
+    default:
+      for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(data<int64_t>(o)[at + i]);
+  }
+}
+
+void write_real(const float* from, const Operand& o, int64_t at, int64_t n) {
+  switch (static_cast<DType>(o.dtype)) {
+    case DType::f32: return vectors(n, [&](int64_t i, int64_t lanes) { store(mutable_data(o) + at + i, load(from + i, lanes), lanes); });
+    case DType::f16: return vectors(n, [&](int64_t i, int64_t lanes) { store_f16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
+    case DType::bf16: return vectors(n, [&](int64_t i, int64_t lanes) { store_bf16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
+    case DType::u8: return store_as(from, mutable_data<uint8_t>(o) + at, n, false);
+    case DType::boolean: return store_as(from, mutable_data<uint8_t>(o) + at, n, true);
+    case DType::s8: return store_as(from, mutable_data<int8_t>(o) + at, n, false);
+    case DType::s32: return store_as(from, mutable_data<int32_t>(o) + at, n, false);
+    default: return store_as(from, mutable_data<int64_t>(o) + at, n, false);
+  }
+}
+
+int64_t read_integer(const Operand& o, int64_t i) {
+  switch (static_cast<DType>(o.dtype)) {
+    case DType::s64: return data<int64_t>(o)[i];
+    case DType::s32: return data<int32_t>(o)[i];
+    case DType::s8: return data<int8_t>(o)[i];
+    case DType::boolean: return data<uint8_t>(o)[i] != 0;
+    default: return data<uint8_t>(o)[i];
+  }
+}
+
+void write_integer(int64_t v, const Operand& o, int64_t i) {
+  switch (static_cast<DType>(o.dtype)) {
+    case DType::s64: mutable_data<int64_t>(o)[i] = v; return;
+    case DType::s32: mutable_data<int32_t>(o)[i] = static_cast<int32_t>(v); return;
+    case DType::boolean: mutable_data<uint8_t>(o)[i] = v != 0; return;
+    default: mutable_data<uint8_t>(o)[i] = static_cast<uint8_t>(v);
+  }
+}
+
+void run_cast(const Step& s, const Context& context) noexcept {
+  const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
+  const bool integers = !(from == DType::f32 || real16(from)) && !(to == DType::f32 || real16(to));
+  parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
+    if (integers) {
+      for (int64_t i = begin; i < end; ++i) write_integer(read_integer(*s.src, i), *s.dst, i);
+      return;
+    }
+    alignas(64) float block[512];
+    for (int64_t i = begin; i < end; i += 512) {
+      const int64_t n = smaller(int64_t{512}, end - i);
+      read_real(*s.src, i, block, n);
+      write_real(block, *s.dst, i, n);
+    }
+  });
+}
+
+// ---- quantize and dequantize
+bool byte(const Operand& o) { return is(o, DType::u8) || is(o, DType::s8); }
+int32_t zero_of(const Step& s, int64_t i) {
+  if (!has(s, 2)) return 0;
+  return is(s.src[2], DType::s8) ? data<int8_t>(s.src[2])[i] : is(s.src[2], DType::s32) ? data<int32_t>(s.src[2])[i] : data<uint8_t>(s.src[2])[i];
+}
+bool one_scale(const Step& s) { return s.src[1].rank == 0 || (s.src[1].rank == 1 && s.src[1].size[0] == 1); }
+
+// How the scales lie along src: `inner` neighbours share one, and there are `axis` of them before they repeat.
+struct Scales {
+  int64_t inner, axis;
+};
+Scales scales(const Step& s, int64_t axis) {
+  if (one_scale(s)) return {memory_count(*s.src), 1};
+  if (axis < 0) axis += s.src->rank;
+  return {count(*s.src, static_cast<int>(axis) + 1, s.src->rank), s.src->size[axis]};
+}
+
+Needs needs_scales(const Step& s) { return one_scale(s) ? any(s) : Needs{}; }
+
+const char* reject_scales(const Step& s, int64_t block_size) {
+  if (s.src->scale || s.dst->scale) return "an operand is quantised";
+  if (block_size) return "scales go by blocks";
+  if (!is_f32(s.src[1])) return "the scale is not f32";
+  if (has(s, 2) && !byte(s.src[2]) && !is(s.src[2], DType::s32)) return "the zero point is not u8, s8 or s32";
+  if (s.epilogue.count) return "no epilogue";
+  if (s.src[1].rank > 1) return "the scale has more than one axis";
+  return nullptr;
+}
+
+const char* reject_quantize(const Step& s) {
+  const auto& a = *static_cast<const Quantize*>(s.attributes);
+  if (!is_f32(*s.src)) return "src is not f32";
+  if (!byte(*s.dst)) return "dst is neither u8 nor s8";
+  if (a.precision != DType::none && a.precision != DType::f32) return "the precision is not f32";
+  return reject_scales(s, a.block_size);
+}
+
+const char* reject_dequantize(const Step& s) {
+  if (!byte(*s.src) && !is(*s.src, DType::s32)) return "src is not u8, s8 or s32";
+  if (!is_f32(*s.dst)) return "dst is not f32";
+  return reject_scales(s, static_cast<const Dequantize*>(s.attributes)->block_size);
+}
+
+// Calls body(index of the scale, first element, count) for runs that share a scale.
+template <class Body>
+void runs(const Scales& k, int64_t begin, int64_t end, const Body& body) {
+  for (int64_t i = begin; i < end;) {
+    const int64_t n = smaller(end - i, k.inner - i % k.inner);
+    body(i / k.inner % k.axis, i, n);
+    i += n;
+  }
+}
+
+template <class T>
+void quantise_run(const float* src, T* dst, int64_t n, float scale, int32_t zero) {
+  constexpr int32_t low = static_cast<T>(-1) < 0 ? -128 : 0, high = static_cast<T>(-1) < 0 ? 127 : 255;
+  const V by(scale), least_value(static_cast<float>(low - zero)), most_value(static_cast<float>(high - zero));
+  const I shift(zero);
+  vectors(n, [&](int64_t i, int64_t lanes) {
+    const V q = round_even(load(src + i, lanes) / by);
+    store(dst + i, rounded(least(most(where(q == q, q, least_value), least_value), most_value)) + shift, lanes);
+  });
+}
+
+void run_quantize(const Step& s, const Context& context) noexcept {
+  const Scales k = scales(s, static_cast<const Quantize*>(s.attributes)->axis);
+  parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
+    runs(k, begin, end, [&](int64_t c, int64_t i, int64_t n) {
+      const float scale = data(s.src[1])[c];
+      if (is(*s.dst, DType::u8)) quantise_run(data(*s.src) + i, mutable_data<uint8_t>(*s.dst) + i, n, scale, zero_of(s, c));
+      else quantise_run(data(*s.src) + i, mutable_data<int8_t>(*s.dst) + i, n, scale, zero_of(s, c));
+    });
+  });
+}
+
+void run_dequantize(const Step& s, const Context& context) noexcept {
+  const Scales k = scales(s, static_cast<const Dequantize*>(s.attributes)->axis);
+  parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
+    runs(k, begin, end, [&](int64_t c, int64_t i, int64_t n) {
+      const V scale(data(s.src[1])[c]);
+      const I zero(zero_of(s, c));
+      float* to = mutable_data(*s.dst) + i;
+      vectors(n, [&](int64_t x, int64_t lanes) {
+        const I q = is(*s.src, DType::u8)   ? load(data<uint8_t>(*s.src) + i + x, lanes)
+                    : is(*s.src, DType::s8) ? load(data<int8_t>(*s.src) + i + x, lanes)
+                                            : load(data<int32_t>(*s.src) + i + x, lanes);
+        store(to + x, real(q - zero) * scale, lanes);
+      });
+    });
+  });
+}
+
+// ---- dynamic_quantize: the range of src in pieces of fixed size, then one quantize
+const char* reject_dynamic(const Step& s) {
+  if (!is_f32(*s.src)) return "src is not f32";
+  if (s.epilogue.count) return "no epilogue";
+  return nullptr;
+}
+
+Needs needs_dynamic(const Step& s) {
+  Needs n;
+  n.scratch_bytes = known(*s.src) ? ceil_div(count(*s.src), kChunk) * 2 * static_cast<int64_t>(sizeof(float)) : 0;
+  return n;
+}
+
+void run_dynamic(const Step& s, const Context& context) noexcept {
+  const int64_t n = count(*s.src), pieces = ceil_div(n, kChunk);
+  const float* src = data(*s.src);
+  float* range = reinterpret_cast<float*>(context.scratch);
+  parallel(context, pieces, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      V low(0.f), high(0.f);
+      const int64_t first = p * kChunk;
+      vectors(smaller(kChunk, n - first), [&](int64_t i, int64_t lanes) {
+        const V v = load(src + first + i, lanes);
+        low = least(low, v), high = most(high, v);
+      });
+      range[2 * p] = -largest(-low), range[2 * p + 1] = largest(high);
+    }
+  });
+  float low = 0, high = 0;
+  for (int64_t p = 0; p < pieces; ++p) low = range[2 * p] < low ? range[2 * p] : low, high = larger(high, range[2 * p + 1]);
+  float scale = (high - low) / 255.f;
+  int32_t zero = 0;
+  if (scale == 0) {
+    scale = 1;
+  } else {
+    alignas(64) float lane[kLanes];
+    store(lane, round_even(V(-low / scale)));
+    zero = static_cast<int32_t>(lane[0] < 0 ? 0 : lane[0] > 255 ? 255 : lane[0]);
+  }
+  if (s.destinations > 1 && s.dst[1].dtype) *mutable_data(s.dst[1]) = scale;
+  if (s.destinations > 2 && s.dst[2].dtype) *mutable_data<uint8_t>(s.dst[2]) = static_cast<uint8_t>(zero);
+  parallel(context, n, kChunk, [&](int64_t begin, int64_t end, int) { quantise_run(src + begin, mutable_data<uint8_t>(*s.dst) + begin, end - begin, scale, zero); });
+}
+
+#define TENON_CONVERT(op_, name_, reject_, needs_, run_) \
+  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_elements, .pack = nullptr, .run = run_}
+const Kernel kKernels[] = {
+    TENON_CONVERT("cast", "cast_any_blocks", reject_cast, any, run_cast),
+    TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),
+    TENON_CONVERT("dequantize", "dequantize_int_rows", reject_dequantize, needs_scales, run_dequantize),
+    TENON_CONVERT("dynamic_quantize", "dynamic_quantize_f32_pieces", reject_dynamic, needs_dynamic, run_dynamic),
+};
+}  // namespace
+extern const KernelTable convert_table{kKernels, sizeof kKernels / sizeof *kKernels};
+}  // namespace tenon::cpu::TENON_ISA

@@ -1,0 +1,60 @@
+#include <algorithm>
+
+#include "ops/cast.h"
+#include "ops/op.h"
+#include "passes/passes.h"
+
+namespace tenon {
+namespace {
+
+bool half(DType t) { return t == DType::f16 || t == DType::bf16; }
+
+bool plain_tensor(const Type& t) { return t.container == Container::tensor && !t.quantisation; }
+
+// Ops whose meaning is the width of the type, or which carry an element type of their own.
+bool keeps_width(const Node& n) { return n.op->name == "bit_cast" || n.op->name == "quantize" || n.op->name == "dequantize" || !n.subgraphs.empty(); }
+
+void widen_constant(Value& v) {
+  const Array a = array_of(v);
+  std::vector<float> wide(a.cells.size());
+  for (size_t i = 0; i < wide.size(); ++i) wide[i] = static_cast<float>(a.cells[i].real);
+  v.type.dtype = DType::f32;
+  const int64_t bytes = static_cast<int64_t>(wide.size() * sizeof(float));
+  v.constant = Constant{make_memory_source(wide.data(), bytes), 0, bytes, nullptr};
+}
+
+}  // namespace
+
+// Half floats are what a model is stored in; its arithmetic is f32, rounded back only where a result leaves the graph.
+void widen_halves(Graph& g) {
+  const bool any = std::any_of(g.values.begin(), g.values.end(), [](const Value& v) { return half(v.type.dtype); });
+  if (!any || std::any_of(g.nodes.begin(), g.nodes.end(), keeps_width)) return;
+  if (!std::all_of(g.values.begin(), g.values.end(), [](const Value& v) { return plain_tensor(v.type) || !half(v.type.dtype); })) return;
+  for (Value& v : g.values)
+    if (v.constant && half(v.type.dtype)) widen_constant(v);
+  std::vector<DType> results;
+  for (ValueId v : g.outputs) results.push_back(g.values[v].type.dtype);
+  {
+    Rewriter r(g);
+    r.at(0);
+    for (ValueId v : std::vector(g.inputs)) {
+      if (!half(g.values[v].type.dtype)) continue;
+      const std::vector<Node>::size_type before = g.nodes.size();
+      const ValueId wide = r.emit(ops::cast, Cast{.to = DType::f32}, {v})[0];
+      for (size_t i = 0; i < before; ++i) std::replace(g.nodes[i].inputs.begin(), g.nodes[i].inputs.end(), v, wide);
+    }
+  }
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    Node& n = g.nodes[i];
+    if (n.op == &ops::cast && half(n.attributes.as<Cast>().to)) n.attributes = Cast{.to = DType::f32};
+    infer(g, static_cast<NodeId>(i));
+  }
+  for (size_t i = 0; i < g.outputs.size(); ++i) {
+    if (!half(results[i]) || g.is_input(g.outputs[i])) continue;
+    const std::string name = g.values[g.outputs[i]].name;
+    g.outputs[i] = emit(g, ops::cast, Cast{.to = results[i]}, {g.outputs[i]})[0];
+    g.values[g.outputs[i]].name = name;
+  }
+}
+
+}  // namespace tenon
