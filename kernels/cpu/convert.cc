@@ -206,6 +206,30 @@ void run_dequantize(const Step& s, const Context& context) noexcept {
   });
 }
 
+// ---- identity between a real value and the same in eight bits
+bool stored_in_bytes(const Operand& o) { return byte(o) && o.scale && !o.per_axis; }
+
+const char* reject_identity(const Step& s) {
+  if (s.epilogue.count) return "no epilogue";
+  if (is_f32(*s.src) && stored_in_bytes(*s.dst)) return nullptr;
+  return stored_in_bytes(*s.src) && is_f32(*s.dst) ? nullptr : "not between f32 and u8 or s8 with one scale";
+}
+
+void run_identity(const Step& s, const Context& context) noexcept {
+  parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
+    const int64_t n = end - begin;
+    if (is(*s.dst, DType::u8)) return quantise_run(data(*s.src) + begin, mutable_data<uint8_t>(*s.dst) + begin, n, s.dst->scale[0], s.dst->zero[0]);
+    if (is(*s.dst, DType::s8)) return quantise_run(data(*s.src) + begin, mutable_data<int8_t>(*s.dst) + begin, n, s.dst->scale[0], s.dst->zero[0]);
+    const V scale(s.src->scale[0]);
+    const I zero(s.src->zero[0]);
+    const bool is_signed = is(*s.src, DType::s8);
+    vectors(n, [&](int64_t i, int64_t lanes) {
+      const I q = is_signed ? load(data<int8_t>(*s.src) + begin + i, lanes) : load(data<uint8_t>(*s.src) + begin + i, lanes);
+      store(mutable_data(*s.dst) + begin + i, real(q - zero) * scale, lanes);
+    });
+  });
+}
+
 // ---- dynamic_quantize: the range of src in pieces of fixed size, then one quantize
 const char* reject_dynamic(const Step& s) {
   if (!is_f32(*s.src)) return "src is not f32";
@@ -256,6 +280,7 @@ const Kernel kKernels[] = {
     TENON_CONVERT("cast", "cast_any_blocks", reject_cast, any, run_cast),
     TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),
     TENON_CONVERT("dequantize", "dequantize_int_rows", reject_dequantize, needs_scales, run_dequantize),
+    TENON_CONVERT("identity", "identity_f32_u8_elements", reject_identity, any, run_identity),
     TENON_CONVERT("dynamic_quantize", "dynamic_quantize_f32_pieces", reject_dynamic, needs_dynamic, run_dynamic),
 };
 }  // namespace

@@ -3,10 +3,8 @@
 #include "ops/window.h"
 
 namespace tenon {
-namespace {
 
-// Checks src, weight and window, and gives the shape of the result.
-Shape infer_shape(Inference& n, const Conv& a) {
+Shape conv_shape(Inference& n, const Conv& a) {
   const int rank = n.rank(0), spatial = rank - 2;
   n.expect(spatial >= 1, "src of conv has a batch, a channel and at least one spatial axis");
   n.expect_rank(1, rank);
@@ -19,10 +17,12 @@ Shape infer_shape(Inference& n, const Conv& a) {
   return shape;
 }
 
+namespace {
+
 void infer(Inference& n) {
   n.expect_inputs(2, 3);
   n.expect_same_dtype(0, 1);
-  const Shape shape = infer_shape(n, n.attributes<Conv>());
+  const Shape shape = conv_shape(n, n.attributes<Conv>());
   if (n.has(2)) {
     n.expect_rank(2, 1);
     n.equal(n.size(2, 0), n.size(1, 0), "elements of the bias and channels of the result");
@@ -36,7 +36,7 @@ void infer_integer(Inference& n) {
     n.expect(n.dtype(i) == DType::u8 || n.dtype(i) == DType::s8, "the operands of conv_integer are u8 or s8");
     if (n.has(2 + i)) n.expect_same_dtype(i, 2 + i);
   }
-  const Shape shape = infer_shape(n, n.attributes<Conv>());
+  const Shape shape = conv_shape(n, n.attributes<Conv>());
   if (n.has(2)) n.equal(n.count(n.shape(2)), 1, "zero points of input 0");
   if (n.has(3) && n.count(n.shape(3)).dim() != Dim(1)) {
     n.expect_rank(3, 1);

@@ -82,12 +82,68 @@ Array run_program(const Program& program, const std::vector<const Array*>& opera
   return std::move(results.back());
 }
 
+namespace {
+
+Type type_of(const Array& a) {
+  Type t;
+  t.dtype = a.dtype;
+  t.container = a.container;
+  for (int64_t d : a.shape) t.shape.push(d);
+  return t;
+}
+
+// Of small integer arrays, whose elements may decide shapes.
+std::vector<Dim> contents_of(const Array& a) {
+  std::vector<Dim> out;
+  if ((is_integer(a.dtype) || a.dtype == DType::boolean) && a.count() <= 4096)
+    for (const Cell& c : a.cells) out.push_back(c.integer);
+  return out;
+}
+
+// An op without a reference is what it is made of.
+std::vector<Array> run_parts(const Reference& r) {
+  Graph g;
+  Node whole = *r.node;
+  whole.inputs.assign(r.in.size(), kNone);
+  std::vector<Array> arrays;
+  for (size_t i = 0; i < r.in.size(); ++i) {
+    if (!r.in[i]) continue;
+    Value v;
+    v.type = type_of(*r.in[i]);
+    if (std::vector<Dim> content = contents_of(*r.in[i]); !content.empty()) v.content = std::make_shared<std::vector<Dim>>(std::move(content));
+    whole.inputs[i] = g.add_value(std::move(v));
+    arrays.push_back(*r.in[i]);
+  }
+  std::vector<ValueId> results;
+  {
+    Rewriter to(g);
+    results = r.node->op->decompose(to, whole);
+  }
+  for (size_t v = arrays.size(); v < g.values.size(); ++v) arrays.push_back(g.values[v].constant ? array_of(g.values[v]) : Array{});
+  for (const Node& part : g.nodes) {
+    std::vector<const Array*> in;
+    for (ValueId v : part.inputs) in.push_back(v == kNone ? nullptr : &arrays[static_cast<size_t>(v)]);
+    std::vector<Array> out = evaluate(part, in);
+    for (size_t i = 0; i < part.outputs.size(); ++i) arrays[static_cast<size_t>(part.outputs[i])] = std::move(out[i]);
+  }
+  std::vector<Array> out;
+  for (ValueId v : results) out.push_back(arrays[static_cast<size_t>(v)]);
+  return out;
+}
+
+void run_op(Reference& r) {
+  if (r.node->op->reference) r.node->op->reference(r);
+  else r.out = run_parts(r);
+}
+
+}  // namespace
+
 void run_reference(Reference& r) {
   const Node& node = *r.node;
-  if (node.epilogue.empty()) return node.op->reference(r);
+  if (node.epilogue.empty()) return run_op(r);
   const std::vector<const Array*> all = r.in;
   r.in.resize(static_cast<size_t>(node.own_inputs()));
-  node.op->reference(r);
+  run_op(r);
   std::vector<const Array*> operands{&r.out[0]};
   operands.insert(operands.end(), all.begin() + node.own_inputs(), all.end());
   Array result = run_program(node.epilogue, operands, r.out[0].shape);
@@ -154,12 +210,8 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
   std::vector<std::vector<Dim>> contents(in.size());
   for (size_t i = 0; i < in.size(); ++i) {
     if (!in[i]) continue;
-    const Array& a = *in[i];
-    types[i].dtype = a.dtype;
-    types[i].container = a.container;
-    for (int64_t d : a.shape) types[i].shape.push(d);
-    if ((is_integer(a.dtype) || a.dtype == DType::boolean) && a.count() <= 4096)
-      for (const Cell& c : a.cells) contents[i].push_back(c.integer);
+    types[i] = type_of(*in[i]);
+    contents[i] = contents_of(*in[i]);
   }
   Reference r;
   r.in = in;
@@ -180,7 +232,7 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
   }
   within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
          [&] {
-           if (!node.op->reference) throw Error(Code::not_supported, std::string(node.op->name) + " has no reference");
+           if (!node.op->reference && !node.op->decompose) throw Error(Code::not_supported, std::string(node.op->name) + " has no reference");
            run_reference(r);
          });
   for (Array& a : r.out) round_elements(a);

@@ -42,7 +42,8 @@ std::string element(DType t, Cell c) {
   return number(c.integer);
 }
 
-std::string elements(const Value& v) {
+std::string elements(Value v) {
+  v.type.quantisation = nullptr;  // as they are stored
   const Array a = array_of(v);
   std::string out;
   for (const std::string& s : a.strings) out += (out.empty() ? "" : ", ") + quoted(s);

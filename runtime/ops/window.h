@@ -9,6 +9,9 @@ namespace tenon {
 // Lengths and signs of the lists of a window over `spatial` axes.
 void expect_window(const Inference& n, const Window& w, int spatial);
 
+// Checks src (input 0), weight (input 1) and window of a conv, and gives the shape of the result.
+Shape conv_shape(Inference& n, const Conv& a);
+
 // The size of the result on spatial axis s. `ceil` rounds up, but no window starts beyond the source and its leading pad.
 Extent window_result(Inference& n, const Window& w, int s, Extent size, Extent taps, bool ceil);
 

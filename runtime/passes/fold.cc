@@ -52,9 +52,9 @@ class Folder {
     return true;
   }
 
-  // Everything computed from constants alone. Weights stay as small as they are: a dequantised constant is none.
+  // Everything computed from constants alone. A weight stays in eight bits where an op may read it so.
   bool fold_elements(const Node& n) {
-    if (!n.subgraphs.empty() || !n.op->reference || n.op == &ops::dequantize || !affordable(n)) return false;
+    if (!n.subgraphs.empty() || !n.op->reference || (n.op == &ops::dequantize && !context_.weights_typed) || !affordable(n)) return false;
     std::vector<Array> arrays(n.inputs.size());
     std::vector<const Array*> in;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
@@ -92,7 +92,7 @@ class Folder {
     for (ValueId v : n.outputs) {
       if (v == kNone) continue;
       const std::optional<int64_t> bytes = bytes_of(graph_.value(v).type);
-      if (!bytes || *bytes > context_.limits.fold_bytes_node) return false;
+      if (!bytes || *bytes > context_.limits.fold_bytes_node || graph_.value(v).type.quantisation) return false;
       all += *bytes;
       largest_out = std::max(largest_out, count_of(graph_.value(v).type.shape));
     }

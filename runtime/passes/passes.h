@@ -1,6 +1,8 @@
 // The passes, one file each. A pass keeps what the graph means; pipeline.cc says in which order they run.
 #pragma once
 
+#include <functional>
+
 #include "base/limits.h"
 #include "ir/graph.h"
 
@@ -26,6 +28,7 @@ void widen_halves(Graph& g);
 void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
+void sink_transposes(Graph& g);
 
 // ---- functions that come as their formulas
 void fuse_activations(Graph& g);
@@ -35,11 +38,15 @@ void fuse_softmax(Graph& g);
 // ---- quantisation
 void quantise_types(Graph& g, PassContext& context);
 void store_quantised(Graph& g);
+void fuse_dynamic(Graph& g);
 
 // ---- several ops that a kernel does as one
 void fuse_scales(Graph& g, PassContext& context);
 void fuse_epilogues(Graph& g);
 void fuse_pointwise(Graph& g);
+
+// Composites and epilogues that `keeps` does not want become nodes of their own. Lowering calls it; it stands in no list.
+void decompose(Graph& g, const std::function<bool(Graph&, const Node&)>& keeps);
 
 // Guards about sizes that nothing computes any more go.
 void drop_guards(Graph& g);

@@ -21,9 +21,12 @@ constexpr PassRow kPipeline[] = {
     {"simplify", plain<simplify>},
     {"simplify_shapes", plain<simplify_shapes>},
     {"merge_transposes", plain<merge_transposes>},
+    {"sink_transposes", plain<sink_transposes>},
+    {"merge_transposes", plain<merge_transposes>},
     {"merge_common", plain<merge_common>},
     // Quantisation as types, before weights that stay real are folded.
     {"quantise_types", quantise_types},
+    {"fuse_dynamic", plain<fuse_dynamic>},
     {"fold", fold},
     {"drop_dead", plain<drop_dead>},
     // Functions by their formulas.

@@ -1,0 +1,125 @@
+// quantise_types, store_quantised.
+#include <gtest/gtest.h>
+
+#include "harness/pass.h"
+
+namespace tenon {
+namespace {
+
+TEST(QuantiseTypes, a_conv_between_pairs_reads_eight_bits) {
+  expect_pass("quantise_types", R"(
+graph(%x: f32[n, 2, 3, 3])
+  %w8 = constant s8[2, 2, 1, 1] [1, -2, 3, 4]
+  %ws = constant f32[2] [0.5, 0.25]
+  %wz = constant s8[2] [0, 0]
+  %b32 = constant s32[2] [10, -20]
+  %bs = constant f32[2] [0.01, 0.005]
+  %q = quantize(%x, f32 0.02, u8 128)
+  %d = dequantize(%q, f32 0.02, u8 128)
+  %w = dequantize(%w8, %ws, %wz) {axis = 0}
+  %b = dequantize(%b32, %bs) {axis = 0}
+  %c = conv(%d, %w, %b)
+  %cq = quantize(%c, f32 0.1, u8 100)
+  %y = dequantize(%cq, f32 0.1, u8 100)
+  return %y
+)", R"(
+graph(%x: f32[n, 2, 3, 3])
+  %w = constant s8[2, 2, 1, 1] scale [0.5, 0.25] zero [0, 0] axis 0 [1, -2, 3, 4]
+  %b = constant s32[2] scale [0.01, 0.005] zero [0, 0] axis 0 [10, -20]
+  %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)
+  %c = conv(%q, %w, %b)
+  %cq: u8[n, 2, 3, 3] scale 0.1 zero 100 = identity(%c)
+  %y = identity(%cq)
+  return %y
+)");
+}
+
+TEST(StoreQuantised, the_result_and_the_residual) {
+  expect_pass("store_quantised", R"(
+graph(%x: f32[n, 4], %r: f32[n, 4])
+  %w = constant s8[4, 4] scale 0.5 zero 0 [1, -2, 3, 4, 5, 6, -7, 8, 1, 2, 3, 4, 5, 6, 7, -8]
+  %q: u8[n, 4] scale 0.02 zero 128 = identity(%x)
+  %rq: u8[n, 4] scale 0.03 zero 100 = identity(%r)
+  %rf = identity(%rq)
+  %c = matmul(%q, %w, %rf) then add(0, 1); relu(2)
+  %cq: u8[n, 4] scale 0.1 zero 0 = identity(%c)
+  %y = identity(%cq)
+  return %y
+)", R"(
+graph(%x: f32[n, 4], %r: f32[n, 4])
+  %w = constant s8[4, 4] scale 0.5 zero 0 [1, -2, 3, 4, 5, 6, -7, 8, 1, 2, 3, 4, 5, 6, 7, -8]
+  %q: u8[n, 4] scale 0.02 zero 128 = identity(%x)
+  %rq: u8[n, 4] scale 0.03 zero 100 = identity(%r)
+  %c: u8[n, 4] scale 0.1 zero 0 = matmul(%q, %w, %rq) then add(0, 1); relu(2)
+  %y = identity(%c)
+  return %y
+)");
+}
+
+TEST(QuantiseTypes, elements_move_as_they_are_stored) {
+  expect_pass("quantise_types", R"(
+graph(%x: f32[2, 3])
+  %q = quantize(%x, f32 0.02, u8 128)
+  %d = dequantize(%q, f32 0.02, u8 128)
+  %t = transpose(%d)
+  %tq = quantize(%t, f32 0.02, u8 128)
+  %y = dequantize(%tq, f32 0.02, u8 128)
+  return %y
+)", R"(
+graph(%x: f32[2, 3])
+  %q: u8[2, 3] scale 0.02 zero 128 = identity(%x)
+  %t: u8[3, 2] scale 0.02 zero 128 = transpose(%q)
+  %y = identity(%t)
+  return %y
+)");
+}
+
+TEST(QuantiseTypes, other_scales_and_other_readers_stay) {
+  expect_unchanged("quantise_types", R"(
+graph(%x: f32[2, 3])
+  %q = quantize(%x, f32 0.02, u8 128)
+  %y = dequantize(%q, f32 0.03, u8 128)
+  return %y
+)");
+  expect_unchanged("quantise_types", R"(
+graph(%x: f32[2, 3])
+  %q = quantize(%x, f32 0.02, u8 128)
+  %y = dequantize(%q, f32 0.02, u8 128)
+  return %y, %q
+)");
+}
+
+TEST(Pipeline, a_quantised_network_stays_in_eight_bits) {
+  expect_pipeline(R"(
+graph(%x: f32[n, 2, 3, 3])
+  %w8 = constant s8[2, 2, 1, 1] [1, -2, 3, 4]
+  %q = quantize(%x, f32 0.02, u8 128)
+  %d = dequantize(%q, f32 0.02, u8 128)
+  %d2 = dequantize(%q, f32 0.02, u8 128)
+  %w = dequantize(%w8, f32 0.5, s8 0)
+  %c = conv(%d, %w)
+  %r = relu(%c)
+  %cq = quantize(%r, f32 0.1, u8 0)
+  %cd = dequantize(%cq, f32 0.1, u8 0)
+  %s = add(%cd, %d2)
+  %sq = quantize(%s, f32 0.1, u8 7)
+  %sd = dequantize(%sq, f32 0.1, u8 7)
+  %g = reduce(%sd) {kind = mean, axes = [2, 3]}
+  return %g
+)", R"(
+graph(%x: f32[n, 2, 3, 3])
+  %w = constant s8[2, 2, 1, 1] scale 0.5 zero 0 [1, -2, 3, 4]
+  %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)
+  %c: u8[n, 2, 3, 3] scale 0.1 zero 0 = conv(%q, %w) then relu(0)
+  %cd = identity(%c)
+  %d = identity(%q)
+  %s = pointwise(%cd, %d) {add(0, 1)}
+  %sq: u8[n, 2, 3, 3] scale 0.1 zero 7 = identity(%s)
+  %sd = identity(%sq)
+  %g = reduce(%sd) {kind = mean, axes = [2, 3]}
+  return %g
+)");
+}
+
+}  // namespace
+}  // namespace tenon
