@@ -5,10 +5,11 @@
 
 namespace tenon::onnx {
 
-extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows;
+extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
+    kMicrosoftRows;
 
 inline std::vector<ImportTable> import_tables() {
-  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows};
+  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows};
 }
 
 }  // namespace tenon::onnx
