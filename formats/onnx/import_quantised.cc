@@ -4,6 +4,7 @@
 
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
+#include "formats/onnx/model.h"
 #include "ops/conv.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
@@ -56,7 +57,9 @@ Values conv_integer(const Import& n) {
 Values matmul_integer(const Import& n) { return n.emit("matmul_integer", Matmul{}, n.in); }
 
 // Inputs: x, its scale and zero point; the weight, its; scale and zero point of y; the bias in s32, of scale x_scale * w_scale.
+// That of com.microsoft may have its channels last.
 Values qlinear_conv(const Import& n) {
+  if (n.node.domain == "com.microsoft" && n.integer("channels_last", 0) != 0) n.refuse("channels_last of QLinearConv");
   const std::vector<int64_t> kernel = n.integers("kernel_shape");
   expect(kernel.empty() || static_cast<int>(kernel.size()) == n.rank(3) - 2, "kernel_shape has one number for each spatial axis of the weight");
   std::vector<ValueId> in{dequantized(n, 0, 1), dequantized(n, 3, 0)};
@@ -89,6 +92,7 @@ constexpr ImportRow kRows[] = {
     {"ConvInteger", conv_integer, 10},
     {"MatMulInteger", matmul_integer, 10},
     {"QLinearConv", qlinear_conv, 10},
+    {"QLinearConv", qlinear_conv, 1, "com.microsoft"},
     {"QLinearMatMul", qlinear_matmul, 10},
 };
 
