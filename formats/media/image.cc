@@ -109,6 +109,9 @@ Image decode_image(const void* bytes, int64_t count, int channels, const LoadLim
   if (count > INT32_MAX) throw Error(Code::limit, "a picture of more than 2 GiB");
   const auto* data = static_cast<const stbi_uc*>(bytes);
   int width = 0, height = 0, stored = 0;
+  if (count >= 12 && std::memcmp(data, "RIFF", 4) == 0 && std::memcmp(data + 8, "WEBP", 4) == 0) {
+    throw Error(Code::not_supported, "a WebP picture, whatever its name says; JPEG, PNG, BMP and PNM are read");
+  }
   if (!stbi_info_from_memory(data, static_cast<int>(count), &width, &height, &stored)) {
     throw Error(Code::bad_input, std::string("no JPEG, PNG, BMP or PNM picture: ") + stbi_failure_reason());
   }

@@ -20,7 +20,7 @@ struct Image {
 };
 
 // `channels` is 1 or 3; what the file has is converted, transparency is dropped. Throws Error(bad_input) for bytes that are no picture,
-// Error(limit) beyond 65536 pixels a side or `limits.elements` levels.
+// Error(not_supported) for WebP, Error(limit) beyond 65536 pixels a side or `limits.elements` levels.
 Image load_image(const std::string& path, int channels = 3, const LoadLimits& limits = {});
 Image decode_image(const void* bytes, int64_t count, int channels = 3, const LoadLimits& limits = {});
 

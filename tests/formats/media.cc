@@ -40,6 +40,7 @@ TEST(Image, refuses_what_is_no_picture) {
   EXPECT_EQ(code_of([] { decode_image("hello", 5); }), Code::bad_input);
   EXPECT_EQ(code_of([] { decode_image(nullptr, 0); }), Code::bad_input);
   EXPECT_EQ(code_of([] { decode_image("P6 40000 40000 255 x", 20, 3, {.elements = 1 << 20}); }), Code::limit);
+  EXPECT_EQ(code_of([] { decode_image("RIFF....WEBPVP8 ", 16); }), Code::not_supported);
   EXPECT_EQ(code_of([] { load_image("/nonexistent.png"); }), Code::io);
 }
 
