@@ -20,5 +20,14 @@ std::function<int()> add_inspect(CLI::App& app);
 std::function<int()> add_dump(CLI::App& app);
 std::function<int()> add_explain(CLI::App& app);
 std::function<int()> add_check(CLI::App& app);
+// Sealed models: seal.cc and keys.cc.
+std::function<int()> add_seal(CLI::App& app);
+std::function<int()> add_unseal(CLI::App& app);
+std::function<int()> add_slots_command(CLI::App& app);
+std::function<int()> add_sign(CLI::App& app);
+std::function<int()> add_verify(CLI::App& app);
+std::function<int()> add_keygen(CLI::App& app);
+std::function<int()> add_policy(CLI::App& app);
+std::function<int()> add_audit(CLI::App& app);
 
 }  // namespace tenon::cli

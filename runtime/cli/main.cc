@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   app.footer(kFooter);
-  constexpr cli::Command kCommands[] = {cli::add_run, cli::add_evaluate, cli::add_bench, cli::add_inspect, cli::add_dump, cli::add_explain, cli::add_check};
+  constexpr cli::Command kCommands[] = {cli::add_run, cli::add_evaluate, cli::add_bench, cli::add_inspect, cli::add_dump, cli::add_explain, cli::add_check,
+                                        cli::add_seal, cli::add_unseal, cli::add_slots_command, cli::add_sign, cli::add_verify, cli::add_keygen, cli::add_policy, cli::add_audit};
   std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
   for (cli::Command add : kCommands) {
     std::function<int()> run = add(app);
@@ -38,7 +39,9 @@ int main(int argc, char** argv) {
     for (const auto& [sub, run] : commands)
       if (sub->parsed()) return run();
   } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n", e.what());
+    // Codes of the sealed format are part of its page.
+    const std::string code(name(e.code()));
+    std::fprintf(stderr, "%s%s\n", e.what(), code.front() == 'k' ? (" (" + code + ")").c_str() : "");
     return exit_status(e.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "no memory left\n");

@@ -1,0 +1,286 @@
+// tenon seal, unseal, slots, sign, verify: making and changing sealed files.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/command.h"
+#include "cli/seal_options.h"
+#include "formats/seal/save.h"
+
+namespace tenon::cli {
+namespace {
+
+using namespace seal;
+namespace fs = std::filesystem;
+
+// ---- A folder of sections and blobs: model, policy.json, metadata.json, blobs/0, blobs/1, ... ----
+
+File open_plain(const std::string& path) {
+  File file(real_system(), ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) fail_io("opening " + printable(path));
+  return file;
+}
+
+WipedBytes read_file(const std::string& path) {
+  const File file = open_plain(path);
+  struct stat status;
+  if (fstat(file.fd(), &status) != 0) fail_io("looking at " + printable(path));
+  if (static_cast<uint64_t>(status.st_size) > kMostManifest) throw Error(Code::seal_limit, printable(path) + " is larger than 2^30 bytes");
+  WipedBytes out(static_cast<size_t>(status.st_size));
+  read_all(file, out, 0, printable(path));
+  return out;
+}
+
+std::string blob_path(const std::string& folder, size_t i) { return folder + "/blobs/" + std::to_string(i); }
+
+std::optional<std::string> section_text(const std::string& option, const std::string& path, size_t most) {
+  if (!option.empty()) return read_text(option, most);
+  return fs::exists(path) ? std::optional(read_text(path, most)) : std::nullopt;
+}
+
+void write_file(const std::string& path, View bytes) {
+  const File file(real_system(), ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) fail_io("creating " + printable(path));
+  write_all(file, bytes, 0, printable(path));
+}
+
+void make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && !(errno == EEXIST && fs::is_directory(path) && fs::is_empty(path)))
+    fail_io("making the folder " + printable(path));
+}
+
+// ---- seal ----
+
+struct Seal {
+  std::string raw, output, policy, metadata;
+  std::vector<std::string> sign;
+  int segment_log2 = kDefaultSegmentLog2;
+  bool shared_key_files = false;
+  NewSlotOptions slots;
+};
+
+std::vector<Secret> signing_keys(const std::vector<std::string>& files, KeyFileOptions options) {
+  std::vector<Secret> out;
+  for (const std::string& f : files) out.push_back(signing_key_from_file(f, options));
+  return out;
+}
+
+int run_seal(const Seal& o) {
+  const KeyFileOptions files{.shared_file = o.shared_key_files};
+  const WipedBytes model = read_file(o.raw + "/model");
+  SealInput input{.model = model,
+                  .policy = section_text(o.policy, o.raw + "/policy.json", kMostPolicy),
+                  .metadata = section_text(o.metadata, o.raw + "/metadata.json", kMostMetadata),
+                  .blobs = {},
+                  .read = {}};
+  for (size_t i = 0; fs::exists(blob_path(o.raw, i)); ++i) input.blobs.push_back(fs::file_size(blob_path(o.raw, i)));
+  File open;
+  size_t which = SIZE_MAX;
+  input.read = [&](size_t blob, uint64_t offset, std::span<uint8_t> destination) {
+    if (which != blob) open = open_plain(blob_path(o.raw, blob));
+    which = blob;
+    read_all(open, destination, offset, blob_path(o.raw, blob));
+  };
+  seal::SealOptions options{.slots = o.slots.slots(files), .signers = signing_keys(o.sign, files), .segment_log2 = o.segment_log2};
+  const Block<32> id = seal::seal(o.output, input, options);
+  std::printf("%s  file id %s, %zu blobs, %zu key slots, %zu signatures\n", printable(o.output).c_str(), hex(id).c_str(), input.blobs.size(),
+              options.slots.size(), options.signers.size());
+  return kGood;
+}
+
+// ---- unseal ----
+
+struct Unseal {
+  std::string file, raw;
+  SealOptions options;
+};
+
+int run_unseal(const Unseal& o) {
+  const SealGiven given = o.options.given();
+  const trust::Opened opened = trust::open(o.file, given.open(), given.host, trust::Operation::export_);
+  opened.access->require(trust::Operation::export_);
+  const SealedFile& file = *opened.file;
+  make_folder(o.raw);
+  write_file(o.raw + "/model", file.model());
+  if (file.policy_text()) write_file(o.raw + "/policy.json", ascii(*file.policy_text()));
+  if (file.metadata_text()) write_file(o.raw + "/metadata.json", ascii(*file.metadata_text()));
+  make_folder(o.raw + "/blobs");
+  for (size_t i = 0; i < file.blobs().size(); ++i) {
+    const Blob blob = file.blobs()[i];
+    const std::string path = blob_path(o.raw, i);
+    const File out(real_system(), ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!out) fail_io("creating " + printable(path));
+    WipedBytes piece(std::min<uint64_t>(blob.length, uint64_t{16} << 20));
+    for (uint64_t done = 0; done < blob.length; done += piece.size()) {
+      if (blob.length - done < piece.size()) piece.resize(blob.length - done);
+      file.read(blob.offset + done, piece);
+      write_all(out, piece, done, printable(path));
+    }
+  }
+  std::printf("%s  model and %zu blobs in the clear\n", printable(o.raw).c_str(), file.blobs().size());
+  return kGood;
+}
+
+// ---- slots ----
+
+int list_slots(const std::string& path) {
+  const Header header = read_header(path, {.most_log_n = kMostLogNByOption});
+  std::printf("%s  file id %s\n", printable(path).c_str(), hex(header.identity.file_id()).c_str());
+  for (const Slot& slot : header.slots) {
+    std::string detail;
+    if (slot.kind == SlotKind::passphrase) detail = "  scrypt 2^" + std::to_string(slot.log_n) + " KiB";
+    if (slot.kind == SlotKind::external) detail = "  " + slot.provider + "/" + slot.key_id;
+    std::printf("  %s  %-10s  \"%s\"%s\n", hex(slot.id).c_str(), std::string(name(slot.kind)).c_str(), slot.label.c_str(), detail.c_str());
+  }
+  for (const SignatureRecord& s : header.signatures) std::printf("  signed by %s\n", hex(s.key).c_str());
+  return kGood;
+}
+
+int add_slots(const std::string& path, const SealOptions& options, const NewSlotOptions& slots) {
+  const SealGiven given = options.given();
+  SlotChange change;
+  change.add = slots.slots(options.files());
+  if (change.add.empty()) throw Error(Code::bad_usage, "slots add: no new key is given");
+  trust::change(path, given.open(), given.host, change);
+  return list_slots(path);
+}
+
+int remove_slots(const std::string& path, const SealOptions& options, const std::vector<std::string>& ids) {
+  const SealGiven given = options.given();
+  SlotChange change;
+  for (const std::string& id : ids) {
+    if (!from_hex(id, change.remove.emplace_back(), true))
+      throw Error(Code::bad_usage, "a slot id is 32 hex digits, as slots list shows it, not \"" + printable(id) + "\"");
+  }
+  trust::change(path, given.open(), given.host, change);
+  list_slots(path);
+  std::printf("Who had a removed slot keeps access to the copies he has, and may have kept the file key. To cut him off, seal a new release.\n");
+  return kGood;
+}
+
+// ---- sign, verify ----
+
+struct Sign {
+  std::string file, detach;
+  std::vector<std::string> sign, records;
+  SealOptions options;
+};
+
+int run_sign(const Sign& o) {
+  if (!o.detach.empty()) {  // a signer without the file key: the core is public
+    if (o.sign.size() != 1 || !o.records.empty()) throw Error(Code::bad_usage, "sign --detach takes one --sign");
+    const Header header = read_header(o.file, {.most_log_n = kMostLogNByOption});
+    const SignatureRecord record = sign_core(header.core(), signing_key_from_file(o.sign[0], o.options.files()));
+    Bytes bytes(record.key.begin(), record.key.end());
+    bytes.insert(bytes.end(), record.signature.begin(), record.signature.end());
+    Save save(real_system(), o.detach);
+    save.write(bytes, 0, "signature");
+    save.commit();
+    std::printf("%s  a signature by %s, to be added by a holder of a key\n", printable(o.detach).c_str(), hex(record.key).c_str());
+    return kGood;
+  }
+  if (o.sign.empty() && o.records.empty()) throw Error(Code::bad_usage, "sign: neither --sign nor --add is given");
+  const SealGiven given = o.options.given();
+  SlotChange change;
+  change.sign = signing_keys(o.sign, o.options.files());
+  for (const std::string& path : o.records) {
+    const std::string bytes = read_text(path, kSignature);
+    if (bytes.size() != kSignature) throw Error(Code::seal_format, printable(path) + " is not a signature record of 96 bytes");
+    SignatureRecord& record = change.records.emplace_back();
+    std::copy_n(bytes.begin(), 32, record.key.begin());
+    std::copy_n(bytes.begin() + 32, 64, record.signature.begin());
+  }
+  trust::change(o.file, given.open(), given.host, change);
+  return list_slots(o.file);
+}
+
+int run_verify(const std::string& path, const SealOptions& options) {
+  const SealGiven given = options.given();
+  const std::vector<Block<32>> signers = verify(path, given.open());
+  std::printf("%s  intact, %s\n", printable(path).c_str(),
+              options.has_keys() ? "every segment opened" : "without a key: no damage, nothing authenticated but signatures");
+  for (const Block<32>& signer : signers) std::printf("  signed by %s\n", hex(signer).c_str());
+  if (signers.empty()) std::printf("  unsigned: no trusted signer was named\n");
+  return kGood;
+}
+
+}  // namespace
+
+std::function<int()> add_seal(CLI::App& app) {
+  auto o = std::make_shared<Seal>();
+  CLI::App* sub = app.add_subcommand("seal", "Makes a sealed file: encrypted, signed, with a policy.");
+  sub->add_option("--raw", o->raw, "a folder with model, policy.json, metadata.json, blobs/0, blobs/1, ...")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  sub->add_option("-o,--output", o->output, "the sealed file")->required();
+  sub->add_option("--policy", o->policy, "a policy, JSON");
+  sub->add_option("--metadata", o->metadata, "an object of strings, JSON");
+  sub->add_option("--sign", o->sign, "a signing key: PEM or 64 hex digits in a file (may repeat)")->allow_extra_args(false);
+  sub->add_option("--segment-log2", o->segment_log2, "segments of 2^N bytes")
+      ->check(CLI::Range(kLeastSegmentLog2, kMostSegmentLog2))
+      ->capture_default_str();
+  sub->add_flag("--shared-key-files", o->shared_key_files, "allow key files that group or others can read");
+  o->slots.add(*sub, "--");
+  return [o] { return run_seal(*o); };
+}
+
+std::function<int()> add_unseal(CLI::App& app) {
+  auto o = std::make_shared<Unseal>();
+  CLI::App* sub = app.add_subcommand("unseal", "Writes what a sealed file holds in the clear; needs the right to export.");
+  sub->add_option("file", o->file, "the sealed file")->required();
+  sub->add_option("--raw", o->raw, "a new folder for model, policy.json, metadata.json, blobs/0, blobs/1, ...")->required();
+  o->options.add(*sub);
+  return [o] { return run_unseal(*o); };
+}
+
+std::function<int()> add_slots_command(CLI::App& app) {
+  struct State {
+    std::string file;
+    SealOptions options;
+    NewSlotOptions slots;
+    std::vector<std::string> ids;
+  };
+  auto o = std::make_shared<State>();
+  CLI::App* sub = app.add_subcommand("slots", "Shows and changes who can open a sealed file.");
+  sub->require_subcommand(1);
+  CLI::App* list = sub->add_subcommand("list", "Shows the key slots and signatures; needs no key.");
+  CLI::App* add = sub->add_subcommand("add", "Adds key slots; needs the right to share.");
+  CLI::App* remove = sub->add_subcommand("remove", "Removes key slots; needs the right to share.");
+  for (CLI::App* each : {list, add, remove}) each->add_option("file", o->file, "the sealed file")->required();
+  for (CLI::App* each : {add, remove}) o->options.add(*each);
+  o->slots.add(*add, "--new-");
+  remove->add_option("ids", o->ids, "slot ids, as list shows them")->required();
+  return [=] {
+    return list->parsed()  ? list_slots(o->file)
+           : add->parsed() ? add_slots(o->file, o->options, o->slots)
+                           : remove_slots(o->file, o->options, o->ids);
+  };
+}
+
+std::function<int()> add_sign(CLI::App& app) {
+  auto o = std::make_shared<Sign>();
+  CLI::App* sub = app.add_subcommand("sign", "Adds signatures to a sealed file, or signs it apart without any key to it.");
+  sub->add_option("file", o->file, "the sealed file")->required();
+  sub->add_option("--sign", o->sign, "a signing key: PEM or 64 hex digits in a file (may repeat)")->allow_extra_args(false);
+  sub->add_option("--detach", o->detach, "write the signature record here and leave the sealed file alone");
+  sub->add_option("--add", o->records, "a signature record made by --detach (may repeat)")->allow_extra_args(false);
+  o->options.add(*sub);
+  return [o] { return run_sign(*o); };
+}
+
+std::function<int()> add_verify(CLI::App& app) {
+  struct State {
+    std::string file;
+    SealOptions options;
+  };
+  auto o = std::make_shared<State>();
+  CLI::App* sub = app.add_subcommand("verify", "Reads a whole sealed file: without a key for damage and signatures, with a key every segment.");
+  sub->add_option("file", o->file, "the sealed file")->required();
+  o->options.add(*sub);
+  return [o] { return run_verify(o->file, o->options); };
+}
+
+}  // namespace tenon::cli

@@ -1,0 +1,57 @@
+// Options of every command that opens a sealed model: keys, trusted signers, what the host expects, where records go.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "trust/access.h"
+
+namespace tenon::cli {
+
+// What the options came to. The keys live as long as this does.
+struct SealGiven {
+  seal::KeyRing keys;
+  std::vector<seal::Block<32>> signers;
+  trust::Host host;
+  int most_log_n = seal::kMostLogN;
+
+  seal::OpenOptions open() const { return {.keys = &keys, .signers = signers, .most_log_n = most_log_n}; }
+};
+
+struct SealOptions {
+  std::vector<std::string> key_files, key_variables, identities, passphrase_files, key_commands, signers;
+  std::string expect_model, host_policy, audit_log, audit_key;
+  int64_t min_release = -1;
+  int most_log_n = seal::kMostLogN;
+  bool require_sealed = false, shared_key_files = false;
+
+  void add(CLI::App& app);
+  // Reads keys, policies and the log's key; no core dump of this process then holds them. Throws what the sources throw.
+  SealGiven given() const;
+  bool has_keys() const {
+    return !key_files.empty() || !key_variables.empty() || !identities.empty() || !passphrase_files.empty() || !key_commands.empty();
+  }
+  seal::KeyFileOptions files() const { return {.shared_file = shared_key_files}; }
+};
+
+// To whom something is sealed. The option names start with `prefix`: "--" where nothing is opened, else "--new-".
+struct NewSlotOptions {
+  std::vector<std::string> key_files, passphrase_files, recipients, key_commands, key_ids;
+  std::string label;
+  int log_n = seal::kDefaultLogN;
+
+  void add(CLI::App& app, const std::string& prefix);
+  std::vector<seal::NewSlot> slots(seal::KeyFileOptions files) const;
+};
+
+// "PROVIDER=COMMAND": words between spaces; quotes keep spaces together. Nothing else is special, no shell is run.
+seal::KeyCommand key_command(const std::string& text);
+
+// A file of at most `most` bytes that is no secret.
+std::string read_text(const std::string& path, size_t most);
+
+// The process leaves no core dump and cannot be looked into by others of the same user.
+void protect_process();
+
+}  // namespace tenon::cli
