@@ -137,6 +137,17 @@ void spread_row(const Plan& p, const T* row, int32_t shift, int32_t zero, int32_
     const int64_t own = x - p.left;
     return (own >= 0 && own < p.c.in[2] ? load(row + own * kLanes) + add : outside) & mask;
   };
+  if (step == 1) {
+    // The lanes from `end` on hold zero points alone; between the ends no position needs a test.
+    const int64_t end = smaller(p.width, p.left + p.c.in[2]);
+    I next = outside & mask;
+    for (int tap = 1; tap < kDot; ++tap) next = left<kTapBits>(next) | (outside & mask);
+    for (int64_t x = end; x < p.width; ++x) store(to + x * kLanes, next);
+    for (int64_t x = end - 1; x >= p.left; --x)
+      store(to + x * kLanes, next = left<kTapBits>(next) | ((load(row + (x - p.left) * kLanes) + add) & mask));
+    for (int64_t x = p.left - 1; x >= 0; --x) store(to + x * kLanes, next = left<kTapBits>(next) | (outside & mask));
+    return;
+  }
   for (int64_t x = p.width - 1; x >= 0; --x) {
     const I next = x + step < p.width ? load(to + (x + step) * kLanes) : outside;
     store(to + x * kLanes, left<kTapBits>(next) | at(x));
@@ -169,7 +180,7 @@ void convolve(const Step& s, const Plan& p, const Output& out, int64_t image, in
   const Operand* bias = own_sources(s) > 2 && has(s, 2) ? &s.src[2] : nullptr;
   scale_channels(s, out, bias, static_cast<const int32_t*>(s.packed) + p.blocks * p.weights(), {channel, channel + kLanes}, c.o, offset, multiplier);
   const Range rows_in{c.source(1, rows.begin, 0), c.source(1, rows.end - 1, c.taps[1] - 1) + 1};
-  spread_band(s, p, image, block, rows_in, band);
+  int64_t spread = rows_in.begin;  // rows up to here are copied: each just before it is needed, so that it is read from L1
   const auto index = [&](const Operand& o, int64_t row, int64_t column) {
     return image * o.stride[0] + block * o.stride[1] + (o.rank > 3 ? row * o.stride[2] : 0) + column * o.stride[o.rank - 1];
   };
@@ -186,6 +197,11 @@ void convolve(const Step& s, const Plan& p, const Output& out, int64_t image, in
   t.dst_step = kLanes;
   const int64_t strips = ceil_div(c.out[2], kStrip);
   for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const Range more{larger(spread, c.source(1, row, 0)), c.source(1, row, c.taps[1] - 1) + 1};
+    if (more.begin < more.end) {
+      spread_band(s, p, image, block, more, band + (more.begin - rows_in.begin) * p.width * kLanes);
+      spread = more.end;
+    }
     const int32_t* line = band + ((c.source(1, row, 0) - rows_in.begin) * p.width + p.left - c.pad[2]) * kLanes;
     for (int64_t i = 0; i < strips; ++i) {
       const Range own = piece(c.out[2], strips, i);

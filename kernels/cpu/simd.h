@@ -93,21 +93,32 @@ TENON_INLINE inline void store(int32_t* p, I v, int64_t lanes) {
   if (lanes == kLanes) store(p, v);
   else _mm512_mask_storeu_epi32(p, first_lanes(lanes), v);
 }
-TENON_INLINE inline I load(const uint8_t* p, int64_t lanes = kLanes) { return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(lanes), p)); }
-TENON_INLINE inline I load(const int8_t* p, int64_t lanes = kLanes) { return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first_lanes(lanes), p)); }
+// Whole vectors without masks: masked narrow stores are slow on some processors.
+TENON_INLINE inline __m128i load_bytes(const void* p, int64_t lanes) {
+  return lanes == kLanes ? _mm_loadu_si128(static_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(first_lanes(lanes), p);
+}
+TENON_INLINE inline void store_bytes(void* p, __m128i bytes, int64_t lanes) {
+  if (lanes == kLanes) _mm_storeu_si128(static_cast<__m128i*>(p), bytes);
+  else _mm_mask_storeu_epi8(p, first_lanes(lanes), bytes);
+}
+TENON_INLINE inline __m256i load_words(const void* p, int64_t lanes) {
+  return lanes == kLanes ? _mm256_loadu_si256(static_cast<const __m256i*>(p)) : _mm256_maskz_loadu_epi16(first_lanes(lanes), p);
+}
+TENON_INLINE inline void store_words(void* p, __m256i words, int64_t lanes) {
+  if (lanes == kLanes) _mm256_storeu_si256(static_cast<__m256i*>(p), words);
+  else _mm256_mask_storeu_epi16(p, first_lanes(lanes), words);
+}
+TENON_INLINE inline I load(const uint8_t* p, int64_t lanes = kLanes) { return _mm512_cvtepu8_epi32(load_bytes(p, lanes)); }
+TENON_INLINE inline I load(const int8_t* p, int64_t lanes = kLanes) { return _mm512_cvtepi8_epi32(load_bytes(p, lanes)); }
 // Values beyond the range of the type wrap.
-TENON_INLINE inline void store(uint8_t* p, I v, int64_t lanes = kLanes) { _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(lanes), v); }
-TENON_INLINE inline void store(int8_t* p, I v, int64_t lanes = kLanes) { _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(lanes), v); }
-TENON_INLINE inline V load_f16(const uint16_t* p, int64_t lanes = kLanes) {
-  return V(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(lanes), p)));
-}
+TENON_INLINE inline void store(uint8_t* p, I v, int64_t lanes = kLanes) { store_bytes(p, _mm512_cvtepi32_epi8(v), lanes); }
+TENON_INLINE inline void store(int8_t* p, I v, int64_t lanes = kLanes) { store_bytes(p, _mm512_cvtepi32_epi8(v), lanes); }
+TENON_INLINE inline V load_f16(const uint16_t* p, int64_t lanes = kLanes) { return V(_mm512_cvtph_ps(load_words(p, lanes))); }
 TENON_INLINE inline void store_f16(uint16_t* p, V v, int64_t lanes = kLanes) {
-  _mm256_mask_storeu_epi16(p, first_lanes(lanes), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  store_words(p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), lanes);
 }
-TENON_INLINE inline I load_u16(const uint16_t* p, int64_t lanes = kLanes) {
-  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(lanes), p));
-}
-TENON_INLINE inline void store_u16(uint16_t* p, I v, int64_t lanes = kLanes) { _mm512_mask_cvtepi32_storeu_epi16(p, first_lanes(lanes), v); }
+TENON_INLINE inline I load_u16(const uint16_t* p, int64_t lanes = kLanes) { return _mm512_cvtepu16_epi32(load_words(p, lanes)); }
+TENON_INLINE inline void store_u16(uint16_t* p, I v, int64_t lanes = kLanes) { store_words(p, _mm512_cvtepi32_epi16(v), lanes); }
 TENON_INLINE inline V gather(const float* p, I index) { return V(_mm512_i32gather_ps(index, p, 4)); }
 
 #else
@@ -221,13 +232,20 @@ TENON_INLINE inline I load(const uint8_t* p, int64_t lanes = kLanes) { return wi
 TENON_INLINE inline I load(const int8_t* p, int64_t lanes = kLanes) { return widened(p, lanes); }
 TENON_INLINE inline I load_u16(const uint16_t* p, int64_t lanes = kLanes) { return widened(p, lanes); }
 // Values beyond the range of the type wrap.
-#if defined(__AVX2__)
 TENON_INLINE inline void narrow_bytes(void* p, I v) {
-  const __m256i order =
-      _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+#if defined(__AVX2__)
+  const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
   const __m256i bytes = _mm256_shuffle_epi8(v, order);
-  const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
-  _mm_storel_epi64(static_cast<__m128i*>(p), both);
+  _mm_storel_epi64(static_cast<__m128i*>(p), _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
+#elif defined(__SSE2__)
+  const __m128i low = _mm_and_si128(v, _mm_set1_epi32(0xff)), words = _mm_packs_epi32(low, low);
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  std::memcpy(p, &bytes, 4);
+#else
+  const uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(v));
+  const uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+  std::memcpy(p, &bytes, 4);
+#endif
 }
 TENON_INLINE inline void store(uint8_t* p, I v, int64_t lanes = kLanes) {
   if (lanes == kLanes) narrow_bytes(p, v);
@@ -237,11 +255,19 @@ TENON_INLINE inline void store(int8_t* p, I v, int64_t lanes = kLanes) {
   if (lanes == kLanes) narrow_bytes(p, v);
   else narrowed(p, v, lanes);
 }
+TENON_INLINE inline void store_u16(uint16_t* p, I v, int64_t lanes = kLanes) {
+  if (lanes != kLanes) return narrowed(p, v, lanes);
+#if defined(__AVX2__)
+  const __m256i low = _mm256_and_si256(v, _mm256_set1_epi32(0xffff));
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(words));
+#elif defined(__SSE2__)
+  const __m128i extended = _mm_srai_epi32(_mm_slli_epi32(v, 16), 16);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(extended, extended));
 #else
-TENON_INLINE inline void store(uint8_t* p, I v, int64_t lanes = kLanes) { narrowed(p, v, lanes); }
-TENON_INLINE inline void store(int8_t* p, I v, int64_t lanes = kLanes) { narrowed(p, v, lanes); }
+  vst1_u16(p, vmovn_u32(vreinterpretq_u32_s32(v)));
 #endif
-TENON_INLINE inline void store_u16(uint16_t* p, I v, int64_t lanes = kLanes) { narrowed(p, v, lanes); }
+}
 
 #endif
 
