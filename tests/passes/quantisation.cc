@@ -110,9 +110,9 @@ graph(%x: f32[n, 2, 3, 3])
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[2, 2, 1, 1] scale 0.5 zero 0 [1, -2, 3, 4]
   %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)
+  %d = identity(%q)
   %c: u8[n, 2, 3, 3] scale 0.1 zero 0 = conv(%q, %w) then relu(0)
   %cd = identity(%c)
-  %d = identity(%q)
   %s = pointwise(%cd, %d) {add(0, 1)}
   %sq: u8[n, 2, 3, 3] scale 0.1 zero 7 = identity(%s)
   %sd = identity(%sq)
