@@ -254,7 +254,12 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
     if (node.inputs[i] == kNone) continue;
     Value v;
     v.type = inputs[i];
-    if (i < contents.size() && (!contents[i].empty() || small_count(v.type.shape) == 0)) v.content = std::make_shared<std::vector<Dim>>(contents[i]);
+    if (i < contents.size() && (!contents[i].empty() || small_count(v.type.shape) == 0)) {
+      auto list = std::make_shared<std::vector<Dim>>(contents[i]);
+      // Numbers from an input are numbers, even where rows have the same bits; any size so low is refused, any bound means the beginning.
+      for (Dim& d : *list) d = std::max(d.bits, Dim::kLeastNumber);
+      v.content = std::move(list);
+    }
     copy.inputs[i] = g.add_value(std::move(v));
   }
   Inference n(g, copy);
