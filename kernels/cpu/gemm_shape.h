@@ -42,12 +42,12 @@ struct Problem {
     const auto& t = *static_cast<const Matmul*>(s.attributes);
     const Operand &left = s.src[0], &right = s.src[1], &dst = s.dst[0];
     a = matrix(left, t.transpose_a, true), b = matrix(right, t.transpose_b, false);
-    m = a.rows, n = b.columns, k = a.columns;
+    m = a.rows, n = b.columns, k = known(a.columns) ? a.columns : b.rows;
     dst_lead = dst.rank - (left.rank > 1) - (right.rank > 1);
     dst_row = left.rank > 1 ? dst.stride[dst_lead] : 0;
     dst_column = right.rank > 1 ? dst.stride[dst.rank - 1] : 1;
     if (right.rank == 1 && left.rank > 1) dst_row = dst.stride[dst.rank - 1];
-    batch = count(dst, 0, dst_lead);
+    batch = known(dst) ? count(dst, 0, dst_lead) : kUnknown;
     if (batch > 1 && count(right, 0, b.lead) == 1 && folds(s)) a.rows = m *= batch, batch = 1;
   }
 

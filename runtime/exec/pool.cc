@@ -102,7 +102,7 @@ void Pool::take(int worker, uint32_t epoch) {
   for (;;) {
     uint64_t t = ticket_.load(std::memory_order_acquire);
     do {
-      if (static_cast<uint32_t>(t >> 32) != epoch || static_cast<uint32_t>(t) >= chunks_.load(std::memory_order_relaxed)) return;
+      if (static_cast<uint32_t>(t >> 32) != epoch || static_cast<uint32_t>(t) >= chunks_.load(std::memory_order_acquire)) return;
     } while (!ticket_.compare_exchange_weak(t, t + 1, std::memory_order_acq_rel, std::memory_order_acquire));
     const int64_t begin = static_cast<int64_t>(static_cast<uint32_t>(t)) * job_.grain;
     job_.body(job_.closure, begin, std::min(begin + job_.grain, job_.count), worker);
@@ -140,10 +140,12 @@ void Pool::fork(const Context& context, int64_t count, int64_t grain, void (*bod
   // Chunks are numbered in 32 bits.
   grain = std::max(grain, count / INT32_MAX + 1);
   const uint32_t chunks = static_cast<uint32_t>((count + grain - 1) / grain);
+  const uint32_t epoch = p.epoch_.load(std::memory_order_relaxed) + 1;
+  // Until the job is complete no chunk of it can be had: a worker that still looks at the last job would take one with its number.
+  p.ticket_.store(uint64_t{epoch} << 32 | UINT32_MAX, std::memory_order_seq_cst);
   p.job_ = {body, closure, count, grain};
   p.done_.store(0, std::memory_order_relaxed);
-  p.chunks_.store(chunks, std::memory_order_relaxed);
-  const uint32_t epoch = p.epoch_.load(std::memory_order_relaxed) + 1;
+  p.chunks_.store(chunks, std::memory_order_release);
   p.ticket_.store(uint64_t{epoch} << 32, std::memory_order_release);
   p.epoch_.store(epoch, std::memory_order_release);
   p.take(0, epoch);
