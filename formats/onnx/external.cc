@@ -60,7 +60,7 @@ std::vector<std::string> components(const std::string& location) {
 
 // One component after the other without following links, for kernels that lack openat2.
 Descriptor open_step_by_step(int folder, const std::vector<std::string>& parts) {
-  Descriptor at(dup(folder));
+  Descriptor at(fcntl(folder, F_DUPFD_CLOEXEC, 0));
   for (size_t i = 0; i < parts.size(); ++i) {
     const bool last = i + 1 == parts.size();
     at = Descriptor(openat(at.get(), parts[i].c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (last ? 0 : O_DIRECTORY)));
@@ -69,13 +69,17 @@ Descriptor open_step_by_step(int folder, const std::vector<std::string>& parts) 
   return at;
 }
 
-Descriptor open_beneath(int folder, const std::vector<std::string>& parts, const std::string& location, bool follow) {
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  how.resolve = follow ? 0 : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const long fd = syscall(SYS_openat2, folder, location.c_str(), &how, sizeof how);
-  if (fd >= 0 || errno != ENOSYS) return Descriptor(static_cast<int>(fd));
-  return follow ? Descriptor(openat(folder, location.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) : open_step_by_step(folder, parts);
+Descriptor open_beneath(int folder, const std::vector<std::string>& parts, const std::string& location, const ExternalOptions& options) {
+  if (options.follow_symlinks) return Descriptor(openat(folder, location.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!options.step_by_step) {
+    open_how how{};
+    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    const long fd = syscall(SYS_openat2, folder, location.c_str(), &how, sizeof how);
+    // Sandboxes that do not know the call refuse it with EPERM.
+    if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return Descriptor(static_cast<int>(fd));
+  }
+  return open_step_by_step(folder, parts);
 }
 
 }  // namespace
@@ -104,7 +108,7 @@ std::shared_ptr<const WeightSource> open_external(const std::string& folder, con
   const std::vector<std::string> parts = components(location);
   const Descriptor base(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (base.get() < 0) throw Error(Code::io, "cannot open the folder " + printable(folder) + ": " + std::strerror(errno));
-  const Descriptor file = open_beneath(base.get(), parts, location, options.follow_symlinks);
+  const Descriptor file = open_beneath(base.get(), parts, location, options);
   if (file.get() < 0) {
     if (errno == ELOOP || errno == EXDEV) throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" is reached through a symbolic link; an option allows that");
     throw Error(Code::io, "cannot open the external data file \"" + printable(location) + "\": " + std::strerror(errno));

@@ -18,6 +18,7 @@ struct ExternalData {
 struct ExternalOptions {
   bool follow_symlinks = false;
   bool hard_links = false;
+  bool step_by_step = false;  // as where the kernel lacks openat2
 };
 
 // The entries of a tensor of `bytes` bytes. Throws Error(bad_model) for unknown or repeated keys, numbers that are none, and a length

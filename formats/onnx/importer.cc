@@ -13,8 +13,6 @@ namespace {
 
 constexpr int64_t kNewestOpset = 28;
 
-std::string_view domain_of(std::string_view d) { return d == "ai.onnx" ? std::string_view() : d; }
-
 std::string place(const NodeView& n, int64_t opset) {
   std::string out = "node ";
   if (!n.name.empty()) out += "\"" + printable(n.name) + "\" ";
@@ -65,9 +63,7 @@ ReadModel Importer::read() {
       throw Error(Code::not_supported, "opset " + std::to_string(o.version) + " of domain ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
   }
   if (!model_.opsets.empty() && !opsets_.count("") && model_.ir_version >= 3) opsets_[""] = 1;
-  for (const FunctionView& f : model_.functions)
-    if (!functions_.emplace(std::make_pair(domain_of(f.domain), f.name), &f).second)
-      throw Error(Code::bad_model, "the function " + printable(f.name) + " is defined twice");
+  functions_.set(model_, options_.limits);
   if (model_.graph.nodes.empty() && model_.graph.outputs.empty()) throw Error(Code::bad_model, "this is no ONNX model: it has no graph");
   ReadModel out;
   Graph& g = out.graph;
@@ -76,7 +72,7 @@ ReadModel Importer::read() {
   Scope scope(g, nullptr);
   initializers(scope, model_.graph);
   inputs(scope, model_.graph);
-  if (!options_.ports_only) nodes(scope, model_.graph.nodes, nullptr);
+  if (!options_.ports_only) nodes(scope, model_.graph.nodes);
   for (const ValueInfoView& v : model_.graph.outputs) {
     if (options_.ports_only) define(scope, v.name, g.add_value({std::string(v.name), type(v, g), kNone, {}, nullptr}));
     ValueId id = find(scope, v.name);
@@ -234,24 +230,25 @@ void Importer::check_limits() {
     throw Error(Code::limit, "loading takes longer than " + std::to_string(options_.limits.seconds) + " s (limit seconds)");
 }
 
-void Importer::nodes(Scope& s, std::span<const NodeView> list, const Bindings* bindings) {
+void Importer::nodes(Scope& s, std::span<const NodeView> list) {
   for (const NodeView& n : list) {
     check_limits();
-    within([&] { return place(n, opset(n.domain)); }, [&] { node(s, n, bindings); });
+    within([&] { return place(n, opset(n.domain)); }, [&] { node(s, n); });
   }
 }
 
-void Importer::node(Scope& s, const NodeView& original, const Bindings* bindings) {
+void Importer::node(Scope& s, const NodeView& original) {
   // Attributes of a function body that refer to those of the call are replaced; one the call leaves out is left out.
   NodeView copy;
   const NodeView* n = &original;
-  if (bindings && std::any_of(original.attributes.begin(), original.attributes.end(), [](const AttributeView& a) { return !a.reference.empty(); })) {
+  if (std::any_of(original.attributes.begin(), original.attributes.end(), [](const AttributeView& a) { return !a.reference.empty(); })) {
+    if (!bindings_) throw Error(Code::bad_model, "an attribute refers to one of a function, but the node is in none");
     copy = original;
     copy.attributes.clear();
     for (const AttributeView& a : original.attributes) {
       if (a.reference.empty()) {
         copy.attributes.push_back(a);
-      } else if (const auto bound = bindings->find(a.reference); bound != bindings->end()) {
+      } else if (const auto bound = bindings_->find(a.reference); bound != bindings_->end()) {
         copy.attributes.push_back(*bound->second);
         copy.attributes.back().name = a.name;
       }
@@ -289,10 +286,9 @@ void Importer::node(Scope& s, const NodeView& original, const Bindings* bindings
 }
 
 bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {
-  const auto found = functions_.find({domain_of(n.domain), n.op});
-  if (found == functions_.end()) return false;
-  const FunctionView& f = *found->second;
-  if (++calls_ > options_.limits.calls) throw Error(Code::limit, "functions that call each other more than " + std::to_string(options_.limits.calls) + " deep (limit calls)");
+  const FunctionView* found = functions_.find(n);
+  if (!found) return false;
+  const FunctionView& f = *found;
   if (in.size() > f.inputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " takes " + std::to_string(f.inputs.size()) + " inputs, given " + std::to_string(in.size()));
   Scope inner(s.graph, nullptr);
   for (size_t i = 0; i < f.inputs.size(); ++i)
@@ -302,14 +298,15 @@ bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in)
   for (const AttributeView& a : n.attributes) bindings[a.name] = &a;
   const auto versions = opsets_;
   for (const OpsetView& o : f.opsets) opsets_[domain_of(o.domain)] = o.version;
-  nodes(inner, f.nodes, &bindings);
+  const Bindings* const outer = std::exchange(bindings_, &bindings);
+  nodes(inner, f.nodes);
+  bindings_ = outer;
   opsets_ = versions;
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     if (n.outputs[i].empty()) continue;
     if (i >= f.outputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " has " + std::to_string(f.outputs.size()) + " outputs");
     define(s, n.outputs[i], find(inner, f.outputs[i]));
   }
-  --calls_;
   return true;
 }
 
@@ -317,7 +314,7 @@ void Importer::inline_branch(Scope& s, const NodeView& n, const GraphView& branc
   Scope inner(s.graph, &s);
   inner.same_graph = true;
   initializers(inner, branch);
-  nodes(inner, branch.nodes, nullptr);
+  nodes(inner, branch.nodes);
   if (branch.outputs.size() != n.outputs.size()) throw Error(Code::bad_model, "a branch of If has " + std::to_string(branch.outputs.size()) + " outputs, the node " + std::to_string(n.outputs.size()));
   for (size_t i = 0; i < n.outputs.size(); ++i) define(s, n.outputs[i], find(inner, branch.outputs[i].name));
 }
@@ -334,7 +331,7 @@ std::shared_ptr<Graph> Importer::subgraph(Scope& scope, const GraphView& body, c
     define(inner, v.name, g->add_input(std::string(v.name), formals[next++]));
   }
   if (next != formals.size()) throw Error(Code::bad_model, "the subgraph " + printable(body.name) + " has fewer inputs than its node gives");
-  nodes(inner, body.nodes, nullptr);
+  nodes(inner, body.nodes);
   for (const ValueInfoView& v : body.outputs) g->outputs.push_back(find(inner, v.name));
   captures = inner.captures;
   --depth_;

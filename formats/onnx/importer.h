@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "formats/onnx/functions.h"
 #include "formats/onnx/import.h"
 #include "formats/onnx/model.h"
 #include "formats/onnx/reader.h"
@@ -48,8 +49,8 @@ class Importer {
 
   void inputs(Scope& s, const GraphView& g);
   void initializers(Scope& s, const GraphView& g);
-  void nodes(Scope& s, std::span<const NodeView> list, const Bindings* bindings);
-  void node(Scope& s, const NodeView& n, const Bindings* bindings);
+  void nodes(Scope& s, std::span<const NodeView> list);
+  void node(Scope& s, const NodeView& n);
   void import_if(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
   void inline_branch(Scope& s, const NodeView& n, const GraphView& branch);
   bool call(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
@@ -64,8 +65,9 @@ class Importer {
   std::string folder_;
   ReadOptions options_;
   std::map<std::string_view, int64_t> opsets_;
-  std::map<std::pair<std::string_view, std::string_view>, const FunctionView*> functions_;
-  int64_t nodes_ = 0, depth_ = 0, calls_ = 0;
+  Functions functions_;
+  const Bindings* bindings_ = nullptr;  // of the function whose body is being imported
+  int64_t nodes_ = 0, depth_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unordered_map<std::string, std::shared_ptr<const WeightSource>> files_;
   Scope* current_ = nullptr;  // of the node being imported

@@ -50,10 +50,17 @@ Error::Error(Code code, std::string text) : code_(code), chain_{text}, what_(std
 Error& Error::within(std::string place) {
   chain_.push_back(std::move(place));
   what_.clear();
+  // Of many places, as when functions call functions, the outermost and the innermost are shown.
+  constexpr size_t kShown = 8;
+  const size_t places = chain_.size(), hidden = places > 2 * kShown + 1 ? places - 2 * kShown : 0;
   std::string indent;
-  for (auto line = chain_.rbegin(); line != chain_.rend(); ++line) {
+  for (size_t i = 0; i < places; ++i) {
+    if (hidden && i == kShown) {
+      what_ += '\n' + indent + "... (" + std::to_string(hidden) + " more places)";
+      i += hidden;
+    }
     if (!what_.empty()) what_ += '\n';
-    for (char c : *line) {
+    for (char c : chain_[places - 1 - i]) {
       if (what_.empty() || what_.back() == '\n') what_ += indent;
       what_ += c;
     }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace tenon {
 namespace {
 
@@ -14,6 +16,17 @@ TEST(Error, prints_the_outermost_place_first) {
                "    channels of input 0 and of the weight: 3 is not 4");
   EXPECT_EQ(e.chain().front(), "cannot load broken.onnx");
   EXPECT_EQ(exit_status(e.code()), 3);
+}
+
+TEST(Error, shows_the_ends_of_a_long_chain) {
+  Error e(Code::bad_model, "wrong");
+  for (int i = 0; i < 99; ++i) e.within("place " + std::to_string(i));
+  EXPECT_EQ(e.chain().size(), 100u);
+  const std::string text = e.what();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 16);
+  EXPECT_EQ(text.substr(0, 8), "place 98");
+  EXPECT_NE(text.find("... (84 more places)"), std::string::npos);
+  EXPECT_NE(text.find("wrong"), std::string::npos);
 }
 
 TEST(Error, gains_the_place_it_leaves) {

@@ -26,9 +26,9 @@ size_t address_space() {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-void confine(size_t bytes) {
+void confine(size_t bytes, size_t more) {
   if (!TENON_SANITIZED) {
-    const rlim_t memory = address_space() + 64 * kMiB + 2 * bytes;
+    const rlim_t memory = address_space() + 64 * kMiB + 2 * bytes + more;
     const rlimit limit{memory, memory};
     setrlimit(RLIMIT_AS, &limit);
   }
@@ -40,8 +40,8 @@ void confine(size_t bytes) {
   setrlimit(RLIMIT_CPU, &time);
 }
 
-[[noreturn]] void child(int pipe, size_t bytes, const std::function<void()>& read) {
-  confine(bytes);
+[[noreturn]] void child(int pipe, size_t bytes, size_t more, const std::function<void()>& read) {
+  confine(bytes, more);
   std::string said;
   int status = kAccepted;
   try {
@@ -61,11 +61,11 @@ void confine(size_t bytes) {
 
 }  // namespace
 
-Outcome outcome(size_t bytes, const std::function<void()>& read) {
+Outcome outcome(size_t bytes, const std::function<void()>& read, size_t more) {
   int ends[2];
   if (pipe(ends) != 0) return {.code = {}, .text = {}, .failure = "no pipe"};
   const pid_t pid = fork();
-  if (pid == 0) child(ends[1], bytes, read);
+  if (pid == 0) child(ends[1], bytes, more, read);
   close(ends[1]);
   std::string said;
   char part[4096];
