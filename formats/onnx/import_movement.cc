@@ -120,7 +120,8 @@ Values tile(const Import& n) {
   if (n.opset >= 6) return n.emit("tile", None{}, n.in);
   std::vector<int64_t> repeats(static_cast<size_t>(n.rank(0)), 1);
   const std::vector<int64_t> tiles = decided(n, 1, "tiles"), axis = decided(n, 2, "axis");
-  expect(tiles.size() == 1 && axis.size() == 1 && axis[0] >= 0 && axis[0] < n.rank(0), "Tile of opset 1 has one number of tiles and one axis of the input");
+  expect(tiles.size() == 1 && axis.size() == 1 && axis[0] >= 0 && axis[0] < n.rank(0),
+         "Tile of opset 1 has one number of tiles and one axis of the input");
   repeats[static_cast<size_t>(axis[0])] = tiles[0];
   return n.emit("tile", None{}, {input(n, 0), n.constant(repeats)});
 }

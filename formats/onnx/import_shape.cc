@@ -57,8 +57,8 @@ Values constant_of_shape(const Import& n) {
 
 // Before opset 6 the type was named by a word.
 DType type_named(const std::string& word) {
-  static constexpr const char* kWords[] = {"",      "FLOAT",   "UINT8",  "INT8",   "UINT16", "INT16",     "INT32",      "INT64",
-                                           "STRING", "BOOL",   "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
+  static constexpr const char* kWords[] = {"",       "FLOAT", "UINT8",   "INT8",   "UINT16", "INT16",  "INT32",     "INT64",
+                                           "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
   const auto found = std::find(std::begin(kWords) + 1, std::end(kWords), word);
   expect(found != std::end(kWords), "the type \"" + printable(word) + "\" of Cast is one of ONNX");
   return dtype_of(static_cast<int32_t>(found - std::begin(kWords)));

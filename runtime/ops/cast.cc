@@ -132,7 +132,8 @@ void reference_cast(Reference& n) {
 void infer_bit_cast(Inference& n) {
   const DType to = n.attributes<BitCast>().to;
   n.expect_inputs(1, 1);
-  n.expect(to != DType::none && to != DType::string && n.dtype(0) != DType::string && bits(to) == bits(n.dtype(0)), "bit_cast is between types of one width");
+  n.expect(to != DType::none && to != DType::string && n.dtype(0) != DType::string && bits(to) == bits(n.dtype(0)),
+           "bit_cast is between types of one width");
   n.result(to, n.shape(0));
 }
 

@@ -45,8 +45,8 @@ void reference_to_depth(Reference& n) {
 }
 
 }  // namespace
-const Op ops::depth_to_space{.name = "depth_to_space", .attributes = Attributes::make<DepthToSpace>, .infer = infer_to_space,
-                             .reference = reference_to_space, .moves = true};
-const Op ops::space_to_depth{.name = "space_to_depth", .attributes = Attributes::make<DepthToSpace>, .infer = infer_to_depth,
-                             .reference = reference_to_depth, .moves = true};
+const Op ops::depth_to_space{
+    .name = "depth_to_space", .attributes = Attributes::make<DepthToSpace>, .infer = infer_to_space, .reference = reference_to_space, .moves = true};
+const Op ops::space_to_depth{
+    .name = "space_to_depth", .attributes = Attributes::make<DepthToSpace>, .infer = infer_to_depth, .reference = reference_to_depth, .moves = true};
 }  // namespace tenon

@@ -22,5 +22,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::flatten{.name = "flatten", .attributes = Attributes::make<Flatten>, .infer = infer, .reference = reference, .view = true, .moves = true};
+const Op ops::flatten{
+    .name = "flatten", .attributes = Attributes::make<Flatten>, .infer = infer, .reference = reference, .view = true, .moves = true};
 }  // namespace tenon

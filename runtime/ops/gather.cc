@@ -47,8 +47,8 @@ void reference_elements(Reference& n) {
   const std::vector<int64_t> strides = strides_of(src.shape);
   for (size_t k = 0; k < strides.size(); ++k)
     if (k != axis && indices.shape[k] > src.shape[k])
-      throw Error(Code::bad_input, "indices of gather_elements have " + std::to_string(indices.shape[k]) + " elements along axis " + std::to_string(k) +
-                                       ", src has " + std::to_string(src.shape[k]));
+      throw Error(Code::bad_input, "indices of gather_elements have " + std::to_string(indices.shape[k]) + " elements along axis " +
+                                       std::to_string(k) + ", src has " + std::to_string(src.shape[k]));
   for (Walk at(indices.shape); at.more(); at.next())
     n.out[0].move(at.flat(), src, at.offset(strides) + (index_at(n, 1, at.flat(), src.shape[axis]) - at[axis]) * strides[axis]);
 }
@@ -61,7 +61,8 @@ void infer_nd(Inference& n) {
   n.expect(rank >= 1 && places >= 1, "src and the indices of gather_nd have an axis");
   n.expect(batch >= 0 && batch < std::min(rank, places), "batch_dims of gather_nd is below the ranks of src and of the indices");
   const Extent last = n.size(1, -1);
-  if (!last.known()) throw Error(Code::not_supported, "the last size of the indices of gather_nd, which decides the rank of the result, is not known");
+  if (!last.known())
+    throw Error(Code::not_supported, "the last size of the indices of gather_nd, which decides the rank of the result, is not known");
   const int64_t depth = last.dim().number();
   n.expect(depth >= 1 && depth <= rank - batch, "the last size of the indices of gather_nd is 1 up to the axes of src after batch_dims");
   Shape shape;
@@ -90,7 +91,7 @@ void reference_nd(Reference& n) {
 
 }  // namespace
 const Op ops::gather{.name = "gather", .attributes = Attributes::make<Gather>, .infer = infer_gather, .reference = reference_gather, .moves = true};
-const Op ops::gather_elements{.name = "gather_elements", .attributes = Attributes::make<Gather>, .infer = infer_elements, .reference = reference_elements,
-                              .moves = true};
+const Op ops::gather_elements{
+    .name = "gather_elements", .attributes = Attributes::make<Gather>, .infer = infer_elements, .reference = reference_elements, .moves = true};
 const Op ops::gather_nd{.name = "gather_nd", .attributes = Attributes::make<GatherNd>, .infer = infer_nd, .reference = reference_nd, .moves = true};
 }  // namespace tenon

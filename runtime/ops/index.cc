@@ -5,7 +5,8 @@ namespace tenon {
 std::vector<int64_t> numbers(const Reference& n, int source) {
   std::vector<int64_t> out = n.integers(source);
   for (int64_t v : out)
-    if (n.extents && !Dim(v).known()) throw Error(Code::not_supported, "element " + n.extents->text(Dim(v)) + " of input " + std::to_string(source) + " is not a number");
+    if (n.extents && !Dim(v).known())
+      throw Error(Code::not_supported, "element " + n.extents->text(Dim(v)) + " of input " + std::to_string(source) + " is not a number");
   return out;
 }
 

@@ -38,7 +38,9 @@ void infer(Inference& n) {
     if (before.dim() == Dim(0) && after.dim() == Dim(0)) continue;
     const Extent result = n.extent(size) + before + after;
     const Interval range = n.graph().extents->range(result);
-    if (range.high < 0) throw Error(Code::bad_model, "pad takes more than axis " + std::to_string(axes[i]) + " has: " + n.graph().extents->text(result) + " elements are left");
+    if (range.high < 0)
+      throw Error(Code::bad_model,
+                  "pad takes more than axis " + std::to_string(axes[i]) + " has: " + n.graph().extents->text(result) + " elements are left");
     if (range.low < 0) n.graph().guards->push_back({Guard::at_least, result, 0, "elements that pad leaves of axis " + std::to_string(axes[i])});
     size = result;
   }

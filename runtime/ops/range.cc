@@ -19,7 +19,9 @@ std::optional<Extent> whole_count(Inference& n, Extent start, Extent limit, Exte
 
 int64_t real_count(double start, double limit, double delta) {
   const double count = std::ceil((limit - start) / delta);
-  if (std::isnan(count) || count > 0x1p40) throw Error(Code::bad_input, "range from " + std::to_string(start) + " to " + std::to_string(limit) + " in steps of " + std::to_string(delta) + " does not end");
+  if (std::isnan(count) || count > 0x1p40)
+    throw Error(Code::bad_input,
+                "range from " + std::to_string(start) + " to " + std::to_string(limit) + " in steps of " + std::to_string(delta) + " does not end");
   return count > 0 ? static_cast<int64_t>(count) : 0;
 }
 
@@ -56,7 +58,8 @@ void reference(Reference& n) {
   }
   const int64_t start = n.in[0]->integer(0), delta = n.in[2]->integer(0);
   if (delta == 0) throw Error(Code::bad_input, "the delta of range is 0");
-  for (int64_t i = 0; i < dst.count(); ++i) dst.integer(i) = static_cast<int64_t>(static_cast<uint64_t>(start) + static_cast<uint64_t>(i) * static_cast<uint64_t>(delta));
+  for (int64_t i = 0; i < dst.count(); ++i)
+    dst.integer(i) = static_cast<int64_t>(static_cast<uint64_t>(start) + static_cast<uint64_t>(i) * static_cast<uint64_t>(delta));
 }
 
 }  // namespace

@@ -65,15 +65,14 @@ void infer_sizes(Inference& n, const Resize& a, const std::vector<int>& axes, Sh
   if (n.known(3) && a.keep_aspect_ratio_policy == AspectRatio::stretch) return;
   const bool numbers = sizes.size() == axes.size() && std::none_of(sizes.begin(), sizes.end(), [](int64_t s) { return s == 0; });
   const double scale = numbers ? common_scale(a.keep_aspect_ratio_policy, sizes, asked) : 0;
-  for (size_t i = 0; i < axes.size(); ++i)
-    shape[axes[i]] = numbers ? Dim(rounded_size(scale * static_cast<double>(sizes[i]))) : n.data().dim();
+  for (size_t i = 0; i < axes.size(); ++i) shape[axes[i]] = numbers ? Dim(rounded_size(scale * static_cast<double>(sizes[i]))) : n.data().dim();
 }
 
 void infer(Inference& n) {
   const auto& a = n.attributes<Resize>();
   n.expect_inputs(1, 4);
   n.axes(a.axes, n.rank(0));
-  n.expect(a.mode == ResizeMode::nearest || (n.dtype(0) != DType::string && !is_complex(n.dtype(0))), "resize interpolates numbers");
+  n.expect(a.mode == ResizeMode::nearest || is_real(n.dtype(0)) || is_integer(n.dtype(0)), "resize interpolates numbers");
   n.expect(a.mode != ResizeMode::nearest || !a.antialias, "antialias of resize goes with linear and cubic");
   const std::vector<int> axes = axes_of(a, n.rank(0));
   const int64_t count = static_cast<int64_t>(axes.size());
@@ -218,6 +217,12 @@ std::vector<double> resample(const Resize& a, const std::vector<double>& src, st
   return dst;
 }
 
+int64_t nearest_number(double v, DType type) {
+  const int64_t low = lowest(type), high = type == DType::u64 ? INT64_MAX : highest(type);
+  v = std::nearbyint(v);
+  return v <= static_cast<double>(low) ? low : v >= static_cast<double>(high) ? high : static_cast<int64_t>(v);
+}
+
 void reference(Reference& n) {
   const auto& a = n.attributes<Resize>();
   const Array& src = *n.in[0];
@@ -236,11 +241,11 @@ void reference(Reference& n) {
   for (int64_t i = 0; i < dst.count(); ++i) {
     const double v = values[static_cast<size_t>(i)];
     if (dst.is_real()) dst.real(i) = v;
-    else dst.integer(i) = static_cast<int64_t>(std::clamp(std::nearbyint(v), static_cast<double>(lowest(dst.dtype)), static_cast<double>(highest(dst.dtype))));
+    else dst.integer(i) = nearest_number(v, dst.dtype);
   }
 }
 
 }  // namespace
-const Op ops::resize{.name = "resize", .attributes = Attributes::make<Resize>, .infer = infer, .reference = reference,
-                     .exactness = {Exactness::relative, 1e-5}};
+const Op ops::resize{
+    .name = "resize", .attributes = Attributes::make<Resize>, .infer = infer, .reference = reference, .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

@@ -8,8 +8,16 @@ namespace tenon {
 
 enum class ResizeMode { nearest, linear, cubic };
 inline constexpr const char* kResizeModeNames[] = {"nearest", "linear", "cubic"};
-enum class ResizeCoordinates { half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_crop_and_resize, tf_half_pixel_for_nn };
-inline constexpr const char* kResizeCoordinatesNames[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+enum class ResizeCoordinates {
+  half_pixel,
+  half_pixel_symmetric,
+  pytorch_half_pixel,
+  align_corners,
+  asymmetric,
+  tf_crop_and_resize,
+  tf_half_pixel_for_nn
+};
+inline constexpr const char* kResizeCoordinatesNames[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",  "align_corners",
                                                           "asymmetric", "tf_crop_and_resize",   "tf_half_pixel_for_nn"};
 enum class NearestMode { round_prefer_floor, round_prefer_ceil, floor, ceil };
 inline constexpr const char* kNearestModeNames[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
@@ -48,7 +56,8 @@ struct Resize {
       case ResizeCoordinates::asymmetric: return x / scale;
       case ResizeCoordinates::tf_half_pixel_for_nn: return (x + 0.5) / scale;
       case ResizeCoordinates::tf_crop_and_resize:
-        return length != 1 && result > 1 ? roi_start * (n - 1) + x * (roi_end - roi_start) * (n - 1) / (length - 1) : (roi_start + roi_end) * (n - 1) / 2;
+        return length != 1 && result > 1 ? roi_start * (n - 1) + x * (roi_end - roi_start) * (n - 1) / (length - 1)
+                                         : (roi_start + roi_end) * (n - 1) / 2;
     }
     return 0;
   }

@@ -31,6 +31,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::reverse_sequence{.name = "reverse_sequence", .attributes = Attributes::make<ReverseSequence>, .infer = infer, .reference = reference,
-                               .moves = true};
+const Op ops::reverse_sequence{
+    .name = "reverse_sequence", .attributes = Attributes::make<ReverseSequence>, .infer = infer, .reference = reference, .moves = true};
 }  // namespace tenon

@@ -46,7 +46,8 @@ void infer_elements(Inference& n) {
   n.axis(a.axis, n.rank(0));
   n.expect_rank(1, n.rank(0));
   n.expect_rank(2, n.rank(0));
-  for (int k = 0; k < n.rank(0); ++k) n.equal(n.size(1, k), n.size(2, k), "sizes of axis " + std::to_string(k) + " of the indices and of the updates");
+  for (int k = 0; k < n.rank(0); ++k)
+    n.equal(n.size(1, k), n.size(2, k), "sizes of axis " + std::to_string(k) + " of the indices and of the updates");
   n.result(n.dtype(0), n.shape(0));
 }
 
@@ -59,8 +60,8 @@ void reference_elements(Reference& n) {
   const std::vector<int64_t> strides = strides_of(src.shape);
   for (size_t k = 0; k < strides.size(); ++k)
     if (k != axis && indices.shape[k] > src.shape[k])
-      throw Error(Code::bad_input, "indices of scatter_elements have " + std::to_string(indices.shape[k]) + " elements along axis " + std::to_string(k) +
-                                       ", src has " + std::to_string(src.shape[k]));
+      throw Error(Code::bad_input, "indices of scatter_elements have " + std::to_string(indices.shape[k]) + " elements along axis " +
+                                       std::to_string(k) + ", src has " + std::to_string(src.shape[k]));
   for (Walk at(indices.shape); at.more(); at.next())
     update(dst, at.offset(strides) + (index_at(n, 1, at.flat(), src.shape[axis]) - at[axis]) * strides[axis], *n.in[2], at.flat(), a.reduction);
 }
@@ -70,12 +71,14 @@ void infer_nd(Inference& n) {
   const int rank = n.rank(0), places = n.rank(1) - 1;
   n.expect(places >= 0, "the indices of scatter_nd have an axis");
   const Extent last = n.size(1, -1);
-  if (!last.known()) throw Error(Code::not_supported, "the last size of the indices of scatter_nd, which decides the rank of the updates, is not known");
+  if (!last.known())
+    throw Error(Code::not_supported, "the last size of the indices of scatter_nd, which decides the rank of the updates, is not known");
   n.expect(last.dim().number() <= rank, "the last size of the indices of scatter_nd is at most the rank of src");
   const int depth = static_cast<int>(last.dim().number());
   n.expect_rank(2, places + rank - depth);
   for (int k = 0; k < n.rank(2); ++k)
-    n.equal(n.size(2, k), k < places ? n.size(1, k) : n.size(0, depth + k - places), "sizes of axis " + std::to_string(k) + " of the updates and of what they replace");
+    n.equal(n.size(2, k), k < places ? n.size(1, k) : n.size(0, depth + k - places),
+            "sizes of axis " + std::to_string(k) + " of the updates and of what they replace");
   n.result(n.dtype(0), n.shape(0));
 }
 
@@ -86,7 +89,8 @@ void reference_nd(Reference& n) {
   const int64_t depth = indices.size(-1), block = depth ? strides[static_cast<size_t>(depth - 1)] : src.count();
   for (Walk at(places); at.more(); at.next()) {
     int64_t to = 0;
-    for (int64_t k = 0; k < depth; ++k) to += index_at(n, 1, at.flat() * depth + k, src.shape[static_cast<size_t>(k)]) * strides[static_cast<size_t>(k)];
+    for (int64_t k = 0; k < depth; ++k)
+      to += index_at(n, 1, at.flat() * depth + k, src.shape[static_cast<size_t>(k)]) * strides[static_cast<size_t>(k)];
     for (int64_t k = 0; k < block; ++k) update(n.out[0], to + k, *n.in[2], at.flat() * block + k, n.attributes<ScatterNd>().reduction);
   }
 }
@@ -128,9 +132,16 @@ void reference_tensor(Reference& n) {
 }
 
 }  // namespace
-const Op ops::scatter_elements{.name = "scatter_elements", .attributes = Attributes::make<ScatterElements>, .infer = infer_elements,
-                               .reference = reference_elements, .exactness = {Exactness::relative, 1e-6}};
-const Op ops::scatter_nd{.name = "scatter_nd", .attributes = Attributes::make<ScatterNd>, .infer = infer_nd, .reference = reference_nd,
+const Op ops::scatter_elements{.name = "scatter_elements",
+                               .attributes = Attributes::make<ScatterElements>,
+                               .infer = infer_elements,
+                               .reference = reference_elements,
+                               .exactness = {Exactness::relative, 1e-6}};
+const Op ops::scatter_nd{.name = "scatter_nd",
+                         .attributes = Attributes::make<ScatterNd>,
+                         .infer = infer_nd,
+                         .reference = reference_nd,
                          .exactness = {Exactness::relative, 1e-6}};
-const Op ops::tensor_scatter{.name = "tensor_scatter", .attributes = Attributes::make<TensorScatter>, .infer = infer_tensor, .reference = reference_tensor};
+const Op ops::tensor_scatter{
+    .name = "tensor_scatter", .attributes = Attributes::make<TensorScatter>, .infer = infer_tensor, .reference = reference_tensor};
 }  // namespace tenon

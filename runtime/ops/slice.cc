@@ -13,8 +13,8 @@ constexpr int64_t kMostStep = int64_t{1} << 60;
 // A bound of a slice and what is known of its sign.
 struct Bound {
   Extent value;
-  bool front, back;        // counted from the front, from the end; neither where the sign is not known
-  bool before, beyond;     // of all elements
+  bool front, back;     // counted from the front, from the end; neither where the sign is not known
+  bool before, beyond;  // of all elements
 };
 
 Bound bound_of(Inference& n, Dim d, Extent size) {
@@ -26,7 +26,8 @@ Bound bound_of(Inference& n, Dim d, Extent size) {
   b.before = d.number() < -room.high;
   if (b.beyond || b.before || std::abs(d.number()) < kFar) return b;
   (d.number() > 0 ? b.beyond : b.before) = true;
-  n.graph().guards->push_back({Guard::at_least, std::abs(d.number()) - 1, size, "a slice to " + std::to_string(d.number()) + " takes all of its axis"});
+  n.graph().guards->push_back(
+      {Guard::at_least, std::abs(d.number()) - 1, size, "a slice to " + std::to_string(d.number()) + " takes all of its axis"});
   return b;
 }
 
@@ -79,7 +80,8 @@ void infer(Inference& n) {
     return n.result(n.dtype(0), shape);
   }
   std::vector<int64_t> axes;
-  for (int64_t i = 0; i < std::min<int64_t>(n.size(1, 0).dim().number(), Shape::kMaxRank + 1); ++i) axes.push_back(all ? i : n.content(3)[i].number());
+  for (int64_t i = 0; i < std::min<int64_t>(n.size(1, 0).dim().number(), Shape::kMaxRank + 1); ++i)
+    axes.push_back(all ? i : n.content(3)[i].number());
   const std::vector<int> places = n.axes(axes, rank);
   for (size_t i = 0; i < places.size(); ++i) {
     const Extent size = n.size(0, places[i]);

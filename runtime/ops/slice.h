@@ -19,9 +19,11 @@ struct SliceAxis {
       const int64_t first = std::clamp<int64_t>(from_front(start), 0, size), last = std::clamp<int64_t>(from_front(end), 0, size);
       return {first, step, last > first ? (last - first - 1) / step + 1 : 0};
     }
-    const int64_t first = std::min(std::max<int64_t>(from_front(start), 0), size - 1), last = std::max<int64_t>(std::min(from_front(end), size - 1), -1);
+    const int64_t first = std::min(std::max<int64_t>(from_front(start), 0), size - 1),
+                  last = std::max<int64_t>(std::min(from_front(end), size - 1), -1);
     // The step may be the lowest number, which has no positive counterpart.
-    return {first, step, first > last ? static_cast<int64_t>(static_cast<uint64_t>(first - last - 1) / (uint64_t{0} - static_cast<uint64_t>(step))) + 1 : 0};
+    return {first, step,
+            first > last ? static_cast<int64_t>(static_cast<uint64_t>(first - last - 1) / (uint64_t{0} - static_cast<uint64_t>(step))) + 1 : 0};
   }
 };
 

@@ -52,7 +52,8 @@ void reference(Reference& n) {
   const size_t along = static_cast<size_t>(axis < 0 ? axis + src.rank() : axis);
   int64_t before = 0;
   for (Array& dst : n.out) {
-    if (before + dst.shape[along] > src.shape[along]) throw Error(Code::bad_input, "the sizes of split are more than " + std::to_string(src.shape[along]));
+    if (before + dst.shape[along] > src.shape[along])
+      throw Error(Code::bad_input, "the sizes of split are more than " + std::to_string(src.shape[along]));
     for (Walk at(dst.shape); at.more(); at.next()) dst.move(at.flat(), src, at.offset(strides) + before * strides[along]);
     before += dst.shape[along];
   }

@@ -62,7 +62,8 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::squeeze{.name = "squeeze", .attributes = Attributes::make<Squeeze>, .infer = infer_squeeze, .reference = reference, .view = true, .moves = true};
-const Op ops::unsqueeze{.name = "unsqueeze", .attributes = Attributes::make<Unsqueeze>, .infer = infer_unsqueeze, .reference = reference, .view = true,
-                        .moves = true};
+const Op ops::squeeze{
+    .name = "squeeze", .attributes = Attributes::make<Squeeze>, .infer = infer_squeeze, .reference = reference, .view = true, .moves = true};
+const Op ops::unsqueeze{
+    .name = "unsqueeze", .attributes = Attributes::make<Unsqueeze>, .infer = infer_unsqueeze, .reference = reference, .view = true, .moves = true};
 }  // namespace tenon

@@ -67,7 +67,8 @@ void reference(Reference& n) {
   for (int64_t i = 0; i < count; ++i) {
     n.out[1].integer(i) = first[static_cast<size_t>(i)];
     for (int64_t o = 0; o < parts.outer; ++o)
-      for (int64_t k = 0; k < parts.inner; ++k) n.out[0].move(results.element(i, o, k), parts.src, parts.element(first[static_cast<size_t>(i)], o, k));
+      for (int64_t k = 0; k < parts.inner; ++k)
+        n.out[0].move(results.element(i, o, k), parts.src, parts.element(first[static_cast<size_t>(i)], o, k));
   }
   for (int64_t i = 0; i < parts.size; ++i) {
     const int64_t at = place[static_cast<size_t>(group[static_cast<size_t>(i)])];

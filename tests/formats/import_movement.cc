@@ -118,7 +118,9 @@ TEST(ImportMovement, pad_of_every_opset) {
   expect_reals(OneNode{11, "Pad", {}}({counting({2}), list({0, 1}), reals({}, {5})})[0], {3}, {0, 1, 5});
   expect_reals(OneNode{19, "Pad", {text("mode", "wrap")}}({counting({1, 2}), list({1, 0}), omitted(), list({-1})})[0], {1, 3}, {1, 0, 1});
   expect_reals(OneNode{19, "Pad", {}}({counting({2}), list({}), omitted(), list({})})[0], {2}, {0, 1});
-  expect_error(Code::bad_model, "it is one of constant, reflect, edge, wrap", [] { OneNode{11, "Pad", {text("mode", "mirror")}}({counting({2}), list({0, 1})}); });
+  expect_error(Code::bad_model, "it is one of constant, reflect, edge, wrap", [] {
+    OneNode{11, "Pad", {text("mode", "mirror")}}({counting({2}), list({0, 1})});
+  });
 }
 
 TEST(ImportMovement, resize_and_upsample) {
@@ -127,7 +129,9 @@ TEST(ImportMovement, resize_and_upsample) {
   expect_reals(OneNode{7, "Upsample", {reals_of("scales", {2})}}({counting({2})})[0], {4}, twice);
   expect_reals(OneNode{9, "Upsample", {}}({counting({2}), reals({1}, {2})})[0], {4}, twice);
   expect_reals(OneNode{10, "Resize", {text("mode", "linear")}}({counting({2}), reals({1}, {2})})[0], {4}, {0, 0.5, 1, 1});
-  expect_reals(OneNode{11, "Resize", {text("coordinate_transformation_mode", "tf_half_pixel_for_nn")}}({counting({2}), reals({0}, {}), reals({1}, {2})})[0], {4}, {0, 1, 1, 1});
+  expect_reals(
+      OneNode{11, "Resize", {text("coordinate_transformation_mode", "tf_half_pixel_for_nn")}}({counting({2}), reals({0}, {}), reals({1}, {2})})[0],
+      {4}, {0, 1, 1, 1});
   expect_reals(OneNode{11, "Resize", {}}({counting({2}), reals({0}, {}), reals({0}, {}), list({4})})[0], {4}, twice);
   expect_reals(OneNode{19, "Resize", {ints("axes", {1})}}({counting({1, 2}), omitted(), omitted(), list({4})})[0], {1, 4}, twice);
   expect_error(Code::bad_model, "either scales or sizes", [] { OneNode{13, "Resize", {}}({counting({2})}); });
@@ -158,8 +162,9 @@ TEST(ImportMovement, dropout_is_the_identity) {
   expect_integers(out[1], {2}, {1, 1});
   EXPECT_EQ((OneNode{13, "Dropout", {}}({counting({2}), reals({}, {0}), integers({}, {1}, DType::boolean)})[0].shape), std::vector<int64_t>{2});
   expect_error(Code::not_supported, "Dropout that trains", [] { OneNode{6, "Dropout", {}}({counting({2})}); });
-  expect_error(Code::not_supported, "Dropout that trains",
-               [] { OneNode{13, "Dropout", {}}({counting({2}), reals({}, {0.5}), integers({}, {1}, DType::boolean)}); });
+  expect_error(Code::not_supported, "Dropout that trains", [] {
+    OneNode{13, "Dropout", {}}({counting({2}), reals({}, {0.5}), integers({}, {1}, DType::boolean)});
+  });
 }
 
 TEST(ImportShape, constants_of_every_kind) {

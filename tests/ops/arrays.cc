@@ -56,7 +56,8 @@ void expect_inferred(const Op& op, const Attributes& attributes, const std::vect
     EXPECT_EQ(t.dtype, results[i].dtype);
     ASSERT_EQ(t.shape.rank(), results[i].rank());
     for (int k = 0; k < t.shape.rank(); ++k)
-      EXPECT_EQ(number(t.shape[k]).value_or(results[i].size(k)), results[i].size(k)) << "axis " << k << " of output " << i << ": " << g.extents->text(t.shape[k]);
+      EXPECT_EQ(number(t.shape[k]).value_or(results[i].size(k)), results[i].size(k))
+          << "axis " << k << " of output " << i << ": " << g.extents->text(t.shape[k]);
   }
   for (const Guard& guard : *g.guards) {
     const auto a = number(guard.a), b = number(guard.b);

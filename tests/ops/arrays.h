@@ -26,7 +26,9 @@ inline Array integers(std::vector<int64_t> shape, const std::vector<int64_t>& va
   return a;
 }
 
-inline Array list(const std::vector<int64_t>& values, DType type = DType::s64) { return integers({static_cast<int64_t>(values.size())}, values, type); }
+inline Array list(const std::vector<int64_t>& values, DType type = DType::s64) {
+  return integers({static_cast<int64_t>(values.size())}, values, type);
+}
 
 inline Array strings(std::vector<int64_t> shape, std::vector<std::string> values) {
   Array a(DType::string, std::move(shape));

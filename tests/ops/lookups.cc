@@ -17,9 +17,12 @@ TEST(Gather, along_each_axis) {
 TEST(Gather, refuses_indices_outside) {
   for (const Op* op : {&ops::gather, &ops::gather_elements})
     for (int64_t index : {int64_t{3}, int64_t{-4}, INT64_MAX, INT64_MIN, int64_t{1} << 32})
-      expect_error(Code::bad_input, "index " + std::to_string(index) + " at element 1 of input 1 is outside an axis of 3 elements",
-                   [&] { run(*op, Gather{0}, {counting({3}), list({0, index})}); });
-  expect_error(Code::bad_input, "is outside an axis of 2 elements", [] { run(ops::gather_nd, GatherNd{}, {counting({2, 2}), integers({1, 2}, {0, 2})}); });
+      expect_error(Code::bad_input, "index " + std::to_string(index) + " at element 1 of input 1 is outside an axis of 3 elements", [&] {
+        run(*op, Gather{0}, {counting({3}), list({0, index})});
+      });
+  expect_error(Code::bad_input, "is outside an axis of 2 elements", [] {
+    run(ops::gather_nd, GatherNd{}, {counting({2, 2}), integers({1, 2}, {0, 2})});
+  });
   expect_error(Code::bad_model, "s32 or s64", [] { run(ops::gather, Gather{0}, {counting({3}), counting({2})}); });
 }
 
@@ -36,7 +39,8 @@ TEST(GatherNd, reads_elements_and_slices) {
 }
 
 TEST(ScatterElements, writes_and_reduces) {
-  const Array src = integers({3, 3}, {0, 0, 0, 0, 0, 0, 0, 0, 0}), at = integers({2, 3}, {1, 0, 2, 0, 2, 1}), with = integers({2, 3}, {1, 2, 3, 4, 5, 6});
+  const Array src = integers({3, 3}, {0, 0, 0, 0, 0, 0, 0, 0, 0}), at = integers({2, 3}, {1, 0, 2, 0, 2, 1}),
+              with = integers({2, 3}, {1, 2, 3, 4, 5, 6});
   expect_integers(run(ops::scatter_elements, ScatterElements{}, {src, at, with})[0], {3, 3}, {4, 2, 0, 1, 0, 6, 0, 5, 3});
   const Array one = list({5, 5}), same = list({1, 1, -1});
   using R = ScatterReduction;
@@ -59,17 +63,21 @@ TEST(ScatterElements, compares_unsigned_numbers_as_such) {
 
 TEST(ScatterNd, writes_slices) {
   expect_reals(run(ops::scatter_nd, ScatterNd{}, {counting({3, 2}), integers({1, 1}, {1}), reals({1, 2}, {8, 9})})[0], {3, 2}, {0, 1, 8, 9, 4, 5});
-  expect_error(Code::bad_model, "sizes of axis 1 of the updates",
-               [] { run(ops::scatter_nd, ScatterNd{}, {counting({3, 2}), integers({1, 1}, {1}), reals({1, 3}, {8, 9, 7})}); });
+  expect_error(Code::bad_model, "sizes of axis 1 of the updates", [] {
+    run(ops::scatter_nd, ScatterNd{}, {counting({3, 2}), integers({1, 1}, {1}), reals({1, 3}, {8, 9, 7})});
+  });
 }
 
 TEST(TensorScatter, writes_each_sample_at_its_place) {
   const Array cache = reals({2, 4, 1}, {0, 0, 0, 0, 0, 0, 0, 0}), update = reals({2, 2, 1}, {1, 2, 3, 4});
   expect_reals(run(ops::tensor_scatter, TensorScatter{}, {cache, update, list({1, 2})})[0], {2, 4, 1}, {0, 1, 2, 0, 0, 0, 3, 4});
-  expect_reals(run(ops::tensor_scatter, TensorScatter{-2, WriteMode::circular}, {cache, update, list({3, 4})})[0], {2, 4, 1}, {2, 0, 0, 1, 3, 4, 0, 0});
+  expect_reals(run(ops::tensor_scatter, TensorScatter{-2, WriteMode::circular}, {cache, update, list({3, 4})})[0], {2, 4, 1},
+               {2, 0, 0, 1, 3, 4, 0, 0});
   expect_reals(run(ops::tensor_scatter, TensorScatter{}, {cache, update})[0], {2, 4, 1}, {1, 2, 0, 0, 3, 4, 0, 0});
   expect_error(Code::bad_input, "write index 3 of sample 1", [&] { run(ops::tensor_scatter, TensorScatter{}, {cache, update, list({0, 3})}); });
-  expect_error(Code::bad_input, "write index -1", [&] { run(ops::tensor_scatter, TensorScatter{-2, WriteMode::circular}, {cache, update, list({0, -1})}); });
+  expect_error(Code::bad_input, "write index -1", [&] {
+    run(ops::tensor_scatter, TensorScatter{-2, WriteMode::circular}, {cache, update, list({0, -1})});
+  });
 }
 
 TEST(OneHot, puts_an_axis_in) {

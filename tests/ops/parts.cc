@@ -48,7 +48,8 @@ std::vector<double> sliced(const SliceCase& c) {
   if (c.step > 0) {
     for (int64_t i = std::max<int64_t>(start, 0); i < std::min(end, c.size); i += c.step) out.push_back(static_cast<double>(i));
   } else {
-    for (int64_t i = std::min(std::max<int64_t>(start, 0), c.size - 1); i > std::max<int64_t>(end, -1); i += c.step) out.push_back(static_cast<double>(i));
+    for (int64_t i = std::min(std::max<int64_t>(start, 0), c.size - 1); i > std::max<int64_t>(end, -1); i += c.step)
+      out.push_back(static_cast<double>(i));
   }
   return out;
 }
@@ -68,7 +69,8 @@ TEST(Slice, agrees_with_a_loop_for_all_small_bounds) {
 
 TEST(Slice, takes_some_axes_and_bounds_beyond_every_size) {
   const Array src = counting({2, 3, 4});
-  expect_reals(run(ops::slice, None{}, {src, list({1, -1}), list({INT64_MAX, INT32_MAX}), list({-1, 0})})[0], {1, 3, 3}, {13, 14, 15, 17, 18, 19, 21, 22, 23});
+  expect_reals(run(ops::slice, None{}, {src, list({1, -1}), list({INT64_MAX, INT32_MAX}), list({-1, 0})})[0], {1, 3, 3},
+               {13, 14, 15, 17, 18, 19, 21, 22, 23});
   expect_reals(run(ops::slice, None{}, {counting({4}), list({-1}), list({Dim::kLeastNumber}), list({0}), list({-1})})[0], {4}, {3, 2, 1, 0});
   expect_reals(run(ops::slice, None{}, {counting({4}), list({-1}), list({INT32_MIN}), list({0}), list({INT64_MIN / 4})})[0], {1}, {3});
   expect_error(Code::bad_model, "steps of slice are not 0", [&] { run(ops::slice, None{}, {src, list({0}), list({1}), list({0}), list({0})}); });
@@ -79,7 +81,8 @@ TEST(Slice, takes_some_axes_and_bounds_beyond_every_size) {
 std::string slice_of(Interval range, std::vector<int64_t> bounds, int64_t step = 1) {
   Graph g;
   const ValueId x = add_input(g, DType::f32, {g.extents->symbol("n", range)}, "x");
-  const ValueId y = emit(g, ops::slice, None{}, {x, g.add_integers({bounds[0]}), g.add_integers({bounds[1]}), g.add_integers({0}), g.add_integers({step})})[0];
+  const ValueId y =
+      emit(g, ops::slice, None{}, {x, g.add_integers({bounds[0]}), g.add_integers({bounds[1]}), g.add_integers({0}), g.add_integers({step})})[0];
   return shape_text(g, y);
 }
 

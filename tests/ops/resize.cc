@@ -1,6 +1,6 @@
 // resize.
-#include "ops/arrays.h"
 #include "ops/resize.h"
+#include "ops/arrays.h"
 
 namespace tenon {
 namespace {

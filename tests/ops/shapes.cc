@@ -28,7 +28,9 @@ TEST(Range, of_integers_and_reals) {
   expect_integers(run(ops::range, None{}, {integers({}, {10}), integers({}, {4}), integers({}, {-2})})[0], {3}, {10, 8, 6});
   expect_integers(run(ops::range, None{}, {integers({}, {4}), integers({}, {4}), integers({}, {1})})[0], {0}, {});
   expect_reals(run(ops::range, None{}, {reals({}, {1}), reals({}, {2}), reals({}, {0.3})})[0], {4}, {1, 1.3, 1.6, 1.9});
-  expect_error(Code::bad_model, "delta of range is not 0", [] { run(ops::range, None{}, {integers({}, {3}), integers({}, {9}), integers({}, {0})}); });
+  expect_error(Code::bad_model, "delta of range is not 0", [] {
+    run(ops::range, None{}, {integers({}, {3}), integers({}, {9}), integers({}, {0})});
+  });
   expect_error(Code::bad_input, "does not end", [] { run(ops::range, None{}, {reals({}, {3}), reals({}, {9}), reals({}, {0})}); });
 }
 
