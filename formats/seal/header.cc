@@ -149,7 +149,7 @@ Slot parse_slot(Cursor& slots, int most_log_n, std::span<const Slot> before) {
   const View params = slots.take(n, "params");
   parse_params(out, params, most_log_n, slots);
   slots.take(kSlotBack, "check and wrapped key");
-  out.bytes.assign(kind_and_size.data(), kind_and_size.data() + kSlotFront + n + kSlotBack);
+  out.bytes = {kind_and_size.data(), kSlotFront + n + kSlotBack};
   return out;
 }
 

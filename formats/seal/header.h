@@ -1,6 +1,8 @@
 // The header of a sealed file: identity, core, key slots, signature records, digest and MAC. Sections 2, 6 and 7 of the format page.
 #pragma once
 
+#include <memory>
+
 #include "formats/seal/secret.h"
 
 namespace tenon::seal {
@@ -40,16 +42,17 @@ struct Slot {
   SlotKind kind;
   Block<16> id;
   std::string label;
-  Bytes bytes;  // all of it: front, params, check, wrapped key
+  View bytes;                          // all of it: front, params, check, wrapped key. In the header that was parsed, which outlives this,
+  std::shared_ptr<const Bytes> owned;  // or here, in a slot that was made
   // From the params, as the kind has them.
   int log_n = 0;
   std::string provider, key_id;
   View blob() const;  // external
 
-  View params() const { return View(bytes).subspan(kSlotFront, bytes.size() - kSlotFront - kSlotBack); }
-  View salted() const { return View(bytes).first(bytes.size() - kSlotBack); }  // what `wrap` and `check` are derived from
-  View check() const { return View(bytes).subspan(bytes.size() - kSlotBack, 32); }
-  View wrapped() const { return View(bytes).last(48); }
+  View params() const { return bytes.subspan(kSlotFront, bytes.size() - kSlotFront - kSlotBack); }
+  View salted() const { return bytes.first(bytes.size() - kSlotBack); }  // what `wrap` and `check` are derived from
+  View check() const { return bytes.subspan(bytes.size() - kSlotBack, 32); }
+  View wrapped() const { return bytes.last(48); }
 };
 
 struct SignatureRecord {
@@ -57,7 +60,12 @@ struct SignatureRecord {
   Block<64> signature;
 };
 
+// Not copied: slots look into its bytes.
 struct Header {
+  Header() = default;
+  Header(Header&&) = default;
+  Header& operator=(Header&&) = default;
+
   Bytes bytes;  // H of them
   FileIdentity identity;
   std::vector<Slot> slots;

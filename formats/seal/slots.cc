@@ -229,8 +229,11 @@ Slot make_slot(System& system, View file_id, View file_key, const NewSlot& spec)
   Gcm gcm;
   gcm.set_key(View(derived).first(32));
   gcm.seal(kZeroNonce, {}, file_key, bytes.data() + salted + 32, bytes.data() + salted + 64);
-  Cursor cursor(bytes, Code::seal_format, "new slot");
-  return parse_slot(cursor, kMostLogNByOption, {});
+  const auto owned = std::make_shared<const Bytes>(std::move(bytes));
+  Cursor cursor(*owned, Code::seal_format, "new slot");
+  Slot out = parse_slot(cursor, kMostLogNByOption, {});
+  out.owned = owned;
+  return out;
 }
 
 }  // namespace tenon::seal

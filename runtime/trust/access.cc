@@ -46,9 +46,9 @@ Access::Access(const seal::SealedFile& file, Host host)
 }
 
 Access::~Access() {
-  if (!loaded_) return;
+  if (!opened_for_) return;
   try {
-    write(record(AuditRecord::unload, Operation::run, opener_));
+    write(record(AuditRecord::unload, *opened_for_, opener_));
   } catch (const Error&) {
     // The log keeps its failure and refuses the next operation.
   }
@@ -124,7 +124,7 @@ void Access::open(Operation operation) {
     throw Error(Code::policy_denied, reason);
   }
   require(principals_, operation, AuditRecord::load);
-  loaded_ = true;
+  opened_for_ = operation;
 }
 
 void Access::require(Operation operation) {

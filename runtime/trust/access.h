@@ -78,7 +78,7 @@ class Access {
   std::vector<std::string> principals_;
   seal::AuditLevel level_;
   std::atomic<uint64_t> run_allowed_until_{0};
-  bool loaded_ = false;
+  std::optional<Operation> opened_for_;
 };
 
 // A sealed file opened for an operation: section 8.1 with its step 8. Failures before the policy is known are recorded as a failed
