@@ -41,10 +41,13 @@ GENERATED = {"kernels/cpu/tables.inc", "kernels/cpu/levels.inc", "kernels/cuda/t
 
 
 def is_attributes(path):
-    """Whether a header of runtime/ops is one that kernels may include: attributes, or the table of scalar functions."""
+    """Whether a header of runtime/ops is one that kernels may include: attributes, the table of scalar functions, arithmetic on nothing of ours."""
     if path in ("runtime/ops/elementwise.h", "runtime/ops/elementwise.inc"):
         return True
-    return path.startswith("runtime/ops/") and path.endswith(".h") and "void fields(" in (ROOT / path).read_text()
+    if not (path.startswith("runtime/ops/") and path.endswith(".h")):
+        return False
+    text = (ROOT / path).read_text()
+    return "void fields(" in text or '#include "' not in text
 
 
 def resolve(name, including):
