@@ -274,6 +274,33 @@ void run_dynamic(const Step& s, const Context& context) noexcept {
   parallel(context, n, kChunk, [&](int64_t begin, int64_t end, int) { quantise_run(src + begin, mutable_data<uint8_t>(*s.dst) + begin, end - begin, scale, zero); });
 }
 
+// ---- identity between real and quantised storage
+const char* reject_stored(const Step& s) {
+  const bool in = is_f32(*s.src) && s.dst->scale && byte(*s.dst), out = is_f32(*s.dst) && s.src->scale && byte(*s.src);
+  if (!in && !out) return "not between f32 and quantised bytes";
+  if (s.src->per_axis || s.dst->per_axis) return "scales go along an axis";
+  if (s.epilogue.count) return "no epilogue";
+  return nullptr;
+}
+
+void run_stored(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &dst = *s.dst;
+  parallel(context, memory_count(src), kChunk, [&](int64_t begin, int64_t end, int) {
+    const int64_t n = end - begin;
+    if (dst.scale) {
+      if (is(dst, DType::u8)) quantise_run(data(src) + begin, mutable_data<uint8_t>(dst) + begin, n, *dst.scale, *dst.zero);
+      else quantise_run(data(src) + begin, mutable_data<int8_t>(dst) + begin, n, *dst.scale, *dst.zero);
+      return;
+    }
+    const V scale(*src.scale);
+    const I zero(*src.zero);
+    vectors(n, [&](int64_t i, int64_t lanes) {
+      const I q = is(src, DType::u8) ? load(data<uint8_t>(src) + begin + i, lanes) : load(data<int8_t>(src) + begin + i, lanes);
+      store(mutable_data(dst) + begin + i, real(q - zero) * scale, lanes);
+    });
+  });
+}
+
 #define TENON_CONVERT(op_, name_, reject_, needs_, run_) \
   {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_elements, .pack = nullptr, .run = run_}
 const Kernel kKernels[] = {
@@ -281,6 +308,7 @@ const Kernel kKernels[] = {
     TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),
     TENON_CONVERT("dequantize", "dequantize_int_rows", reject_dequantize, needs_scales, run_dequantize),
     TENON_CONVERT("identity", "identity_f32_u8_elements", reject_identity, any, run_identity),
+    TENON_CONVERT("identity", "identity_int8_stored", reject_stored, any, run_stored),
     TENON_CONVERT("dynamic_quantize", "dynamic_quantize_f32_pieces", reject_dynamic, needs_dynamic, run_dynamic),
 };
 }  // namespace

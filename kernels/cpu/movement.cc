@@ -20,6 +20,18 @@ int64_t from_front(int64_t axis, int rank) { return axis < 0 ? axis + rank : axi
 
 const char* reject_elements(const Step& s) {
   if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
+  // Parts of a concat may be stored with scales of their own, and so may src and dst of anything.
+  for (int i = 0; i < s.destinations; ++i) {
+    if (!s.dst[i].dtype) continue;
+    const int parts = s.dst[i].scale ? s.sources : 1;
+    for (int k = 0; k < parts; ++k)
+      if (s.src[k].scale || s.dst[i].scale) {
+        if (s.src[k].dtype != s.dst[i].dtype || !s.src[k].scale || !s.dst[i].scale || s.src[k].per_axis || s.dst[i].per_axis || s.src[k].scale[0] != s.dst[i].scale[0] ||
+            s.src[k].zero[0] != s.dst[i].zero[0])
+          return "src and dst are stored with different scales";
+      }
+  }
+  if (s.src->dtype != s.dst->dtype && s.dst->dtype) return "src and dst are stored in different types";
   if (s.epilogue.count) return "a copy has no epilogue";
   return nullptr;
 }

@@ -129,11 +129,13 @@ void Checker::after(const Plan& plan, int step, const Step& s, double) {
   if (!p.subplans.empty()) return;
   std::vector<const Array*> in;
   for (int i = 0; i < s.sources; ++i) in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &sources[static_cast<size_t>(i)]);
-  const std::vector<Array> expected = evaluate(node, in);
+  std::vector<Array> expected = evaluate(node, in);
   for (int k = 0; k < s.destinations; ++k) {
     const ValueId v = plan.operands[p.first_operand + p.sources + k].value;
     if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string) continue;
     const Array got = read(s.dst[k]);
+    // What a quantised type cannot hold is cut off by whoever stores it.
+    if (const auto& q = plan.graph.values[v].type.quantisation) expected[static_cast<size_t>(k)] = dequantised(quantised(expected[static_cast<size_t>(k)], *q, static_cast<DType>(s.dst[k].dtype)), *q);
     CheckReport::Row row;
     row.op = node.op->name;
     row.output = plan.graph.values[v].name;
