@@ -33,15 +33,15 @@ void set(OwnedTensor& dst, int64_t i, double value) {
 
 void fill_random(const json& rule, OwnedTensor& dst) {
   const uint64_t seed = rule.at("random");
-  const int64_t low = rule.at("low"), high = rule.at("high");
+  const double low = rule.at("low"), high = rule.at("high");
   const json columns = rule.value("columns", json::array({1}));
   for (int64_t i = 0; i < dst.count(); ++i) {
     const uint64_t z = splitmix(seed, static_cast<uint64_t>(i));
     if (is_real(dst.dtype())) {
       const double u = static_cast<double>(z >> 40) * 0x1p-24;
-      set(dst, i, static_cast<float>(low + static_cast<double>(high - low) * u) * columns[static_cast<size_t>(i) % columns.size()].get<float>());
+      set(dst, i, static_cast<float>(low + (high - low) * u) * columns[static_cast<size_t>(i) % columns.size()].get<float>());
     } else {
-      set(dst, i, static_cast<double>(low + static_cast<int64_t>(z % static_cast<uint64_t>(high - low + 1))));
+      set(dst, i, low + static_cast<double>(z % static_cast<uint64_t>(high - low + 1)));
     }
   }
 }
