@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "passes/passes.h"
 #include "passes/sweep.h"
@@ -55,6 +56,10 @@ class Folder {
   // Everything computed from constants alone. A weight stays in eight bits where an op may read it so.
   bool fold_elements(const Node& n) {
     if (!n.subgraphs.empty() || !n.op->reference || (n.op == &ops::dequantize && !context_.weights_typed) || !affordable(n)) return false;
+    if (n.op == &ops::transpose && bits(graph_.value(n.inputs[0]).type.dtype) >= 8 && !graph_.value(n.inputs[0]).constant->strings) {
+      settle(n.outputs[0], transposed(n));
+      return true;
+    }
     std::vector<Array> arrays(n.inputs.size());
     std::vector<const Array*> in;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
@@ -79,6 +84,28 @@ class Folder {
       settle(n.outputs[i], std::move(storage));
     }
     return true;
+  }
+
+  // Weights may be large, so they move as they are stored.
+  std::vector<char> transposed(const Node& n) {
+    const Value& src = graph_.value(n.inputs[0]);
+    std::vector<char> from(static_cast<size_t>(src.constant->bytes)), to(from.size());
+    src.constant->source->read(src.constant->offset, src.constant->bytes, from.data());
+    const int rank = src.type.shape.rank();
+    if (rank == 0) return from;
+    std::vector<int64_t> sizes, shape, strides;
+    for (Dim d : src.type.shape) sizes.push_back(d.number());
+    const std::vector<int64_t> own = strides_of(sizes);
+    for (int64_t p : permutation(n, rank)) shape.push_back(sizes[static_cast<size_t>(p)]), strides.push_back(own[static_cast<size_t>(p)]);
+    const int64_t row = shape.back(), step = strides.back();
+    shape.pop_back(), strides.pop_back();
+    const size_t size = static_cast<size_t>(bits(src.type.dtype)) / 8;
+    char* at = to.data();
+    for (Walk rows(shape); rows.more() && row > 0; rows.next()) {
+      const char* first = from.data() + static_cast<size_t>(rows.offset(strides)) * size;
+      for (int64_t i = 0; i < row; ++i, at += size) std::memcpy(at, first + static_cast<size_t>(i * step) * size, size);
+    }
+    return to;
   }
 
   bool affordable(const Node& n) {

@@ -1,3 +1,4 @@
+#include "ops/cast.h"
 #include "passes/passes.h"
 #include "passes/sweep.h"
 
@@ -22,12 +23,25 @@ std::optional<ValueId> as_list(Sweep& s, ValueId v) {
   return add_reals(s.graph, s.type(v).dtype, wide ? Shape{static_cast<int64_t>(all->size())} : Shape{}, *all);
 }
 
-// The integer product behind cast(v), where nothing else reads either.
-const Node* product_of(const Sweep& s, ValueId v) {
+// The integer product behind cast(v), perhaps plus integers that broadcast (a bias in steps); nothing else reads what is in between.
+struct Product {
+  const Node* node = nullptr;
+  ValueId plus = kNone;
+};
+
+const Node* product_at(const Sweep& s, ValueId v) {
+  const Node* n = s.only(v, ops::matmul_integer);
+  return n ? n : s.only(v, ops::conv_integer);
+}
+
+Product product_of(const Sweep& s, ValueId v) {
   const Node* cast = s.only(v, ops::cast);
-  if (!cast) return nullptr;
-  const Node* n = s.only(cast->inputs[0], ops::matmul_integer);
-  return n ? n : s.only(cast->inputs[0], ops::conv_integer);
+  if (!cast) return {};
+  if (const Node* n = product_at(s, cast->inputs[0])) return {n};
+  const Node* sum = s.only(cast->inputs[0], ops::add);
+  for (int i = 0; sum && i < 2; ++i)
+    if (const Node* n = product_at(s, sum->inputs[static_cast<size_t>(i)]); n && s.type(n->outputs[0]) == s.type(cast->inputs[0])) return {n, other(*sum, i)};
+  return {};
 }
 
 // The scales of src and weight that v multiplies; the second is kNone where it is 1.
@@ -39,26 +53,36 @@ std::optional<std::pair<ValueId, ValueId>> scales_of(const Sweep& s, ValueId v, 
   return std::nullopt;
 }
 
-bool fuse(Sweep& s, const Node& n, int i) {
-  const Node* product = product_of(s, n.inputs[static_cast<size_t>(i)]);
+// The inputs of the one op; empty where its weights are not constant.
+std::vector<ValueId> inputs_of(Sweep& s, const Node& product, const Node& quantised, ValueId weight_scale) {
+  if (!s.graph.is_constant(product.inputs[1])) return {};
+  if (product.op == &ops::matmul_integer && s.type(product.inputs[1]).shape.rank() != 2) return {};
+  const auto scale = weight_scale == kNone ? std::optional(s.graph.add_scalar(1)) : as_list(s, weight_scale);
+  if (!scale) return {};
+  std::vector<ValueId> inputs{quantised.inputs[0], product.inputs[1], *scale};
+  const ValueId zero = product.inputs.size() > 3 ? product.inputs[3] : kNone;
+  if (zero == kNone) return inputs;
+  if (!s.graph.is_constant(zero) || s.type(zero).shape.rank() > 1) return {};
+  inputs.push_back(zero);
+  return inputs;
+}
+
+// The node under the walk multiplies input i, a product, by its scale.
+void fuse(Sweep& s, const Node& n, int i) {
+  const auto [product, plus] = product_of(s, n.inputs[static_cast<size_t>(i)]);
   const Node* quantised = product ? part_of(s, product->inputs[0], ops::dynamic_quantize, 0) : nullptr;
-  if (!quantised || product->inputs.size() < 3 || product->inputs[2] != quantised->outputs[2] || !s.graph.is_constant(product->inputs[1])) return false;
-  const auto scales = scales_of(s, other(n, i), *quantised);
-  if (!scales) return false;
-  const bool windowed = product->op == &ops::conv_integer;
-  if (!windowed && s.type(product->inputs[1]).shape.rank() != 2) return false;
-  std::vector<ValueId> inputs{quantised->inputs[0], product->inputs[1], kNone};
-  if (product->inputs.size() > 3 && product->inputs[3] != kNone) inputs.push_back(product->inputs[3]);
-  const Attributes attributes = windowed ? product->attributes : Attributes(None{});
-  if (inputs.size() > 3) {
-    const auto zero = numbers(s.graph, inputs[3]);
-    if (!zero || s.type(inputs[3]).shape.rank() > 1) return false;
-  }
-  const auto scale = scales->second == kNone ? std::optional(s.graph.add_scalar(1)) : as_list(s, scales->second);
-  if (!scale) return false;
-  inputs[2] = *scale;
-  s.become(windowed ? ops::dynamic_conv : ops::dynamic_matmul, attributes, std::move(inputs));
-  return true;
+  if (!quantised || product->inputs.size() < 3 || product->inputs[2] != quantised->outputs[2]) return;
+  const ValueId factor = other(n, i);
+  const auto scales = scales_of(s, factor, *quantised);
+  if (!scales) return;
+  const Op& op = product->op == &ops::conv_integer ? ops::dynamic_conv : ops::dynamic_matmul;
+  const Attributes attributes = product->op == &ops::conv_integer ? product->attributes : Attributes(None{});
+  const ValueId integers = plus;
+  std::vector<ValueId> inputs = inputs_of(s, *product, *quantised, scales->second);
+  if (inputs.empty()) return;
+  if (integers == kNone) return s.become(op, attributes, std::move(inputs));
+  const ValueId real = s.emit(ops::mul, None{}, {s.emit(ops::cast, Cast{}, {integers}), factor});
+  s.become(ops::add, None{}, {s.emit(op, attributes, std::move(inputs)), real});
 }
 
 }  // namespace
@@ -67,7 +91,8 @@ bool fuse(Sweep& s, const Node& n, int i) {
 void fuse_dynamic(Graph& g) {
   Sweep s(g);
   s.run([&](Node& n) {
-    if (n.op == &ops::mul && s.type(n.outputs[0]).dtype == DType::f32 && !fuse(s, n, 0) && !n.dead) fuse(s, g.nodes[s.here()], 1);
+    if (n.op != &ops::mul || s.type(n.outputs[0]).dtype != DType::f32) return;
+    for (int i = 0; i < 2 && !g.nodes[s.here()].dead; ++i) fuse(s, g.nodes[s.here()], i);
   });
 }
 

@@ -26,7 +26,7 @@ std::optional<std::vector<double>> by_channel(const Sweep& s, ValueId v, const N
   return all->size() == static_cast<size_t>(channels.known() ? channels.number() : -1) ? all : std::nullopt;
 }
 
-bool is_plain_constant(const Graph& g, ValueId v) { return g.is_constant(v) && is_real(g.value(v).type.dtype) && !g.value(v).type.quantisation; }
+bool is_f32_constant(const Graph& g, ValueId v) { return g.is_constant(v) && g.value(v).type.dtype == DType::f32 && !g.value(v).type.quantisation; }
 
 class ScaleFuser {
  public:
@@ -45,7 +45,7 @@ class ScaleFuser {
   const Node* host_of(ValueId v, const Node& n) const {
     const Node* host = graph_.producer(v);
     if (!host || (host->op != &ops::conv && host->op != &ops::matmul) || !host->epilogue.empty() || sweep_.uses(v) != 1) return nullptr;
-    return is_plain_constant(graph_, host->inputs[1]) && graph_.value(host->inputs[1]).type.shape.rank() >= 2 && sweep_.type(v) == sweep_.type(n.outputs[0])
+    return is_f32_constant(graph_, host->inputs[1]) && graph_.value(host->inputs[1]).type.shape.rank() >= 2 && sweep_.type(v) == sweep_.type(n.outputs[0])
                ? host : nullptr;
   }
 
@@ -61,7 +61,7 @@ class ScaleFuser {
       Node scaled = *host;
       const int rank = graph_.value(host->inputs[1]).type.shape.rank();
       if (!scale(scaled.inputs[1], channels_of_weight(*host, rank), *factor)) continue;
-      if (scaled.inputs.size() > 2 && scaled.inputs[2] != kNone && !(is_plain_constant(graph_, scaled.inputs[2]) && scale(scaled.inputs[2], 0, *factor))) continue;
+      if (scaled.inputs.size() > 2 && scaled.inputs[2] != kNone && !(is_f32_constant(graph_, scaled.inputs[2]) && scale(scaled.inputs[2], 0, *factor))) continue;
       return put(std::move(scaled));
     }
   }
@@ -92,13 +92,13 @@ class ScaleFuser {
     const Value& c = graph_.value(v);
     if (context_.folded_bytes + c.constant->bytes > context_.limits.fold_bytes) return false;
     context_.folded_bytes += c.constant->bytes;
-    std::vector<double> elements = *numbers(graph_, v, INT64_MAX);
     int64_t inner = 1;
     for (int i = axis + 1; i < c.type.shape.rank(); ++i) inner *= c.type.shape[i].number();
-    for (size_t i = 0; i < elements.size(); ++i) elements[i] *= factor[i / static_cast<size_t>(inner) % factor.size()];
-    const DType dtype = c.type.dtype;
-    const Shape shape = c.type.shape;
-    v = add_reals(graph_, dtype, shape, elements);
+    std::vector<float> elements(static_cast<size_t>(c.constant->bytes) / sizeof(float));
+    c.constant->source->read(c.constant->offset, c.constant->bytes, elements.data());
+    for (size_t i = 0, channel = 0; i < elements.size(); channel = (channel + 1) % factor.size())
+      for (int64_t k = 0; k < inner; ++k, ++i) elements[i] = static_cast<float>(elements[i] * factor[channel]);
+    v = graph_.add_constant("", Type(c.type), elements.data());
     return true;
   }
 

@@ -37,6 +37,7 @@ void fuse_softmax(Graph& g);
 
 // ---- quantisation
 void quantise_types(Graph& g, PassContext& context);
+void round_to_steps(Graph& g);
 void store_quantised(Graph& g);
 void fuse_dynamic(Graph& g);
 

@@ -12,20 +12,18 @@ template <void (*pass)(Graph&)>
 void plain(Graph& g, PassContext&) { pass(g); }
 
 constexpr PassRow kPipeline[] = {
-    // Constants, branches that are never taken, and one way to say each thing.
     {"widen_halves", plain<widen_halves>},
+    // Constants, branches that are never taken, and one way to say each thing.
     {"share_constants", plain<share_constants>},
     {"fold", fold},
     {"trim_captures", plain<trim_captures>},
     {"fold_if", plain<fold_if>},
     {"simplify", plain<simplify>},
     {"simplify_shapes", plain<simplify_shapes>},
-    {"merge_transposes", plain<merge_transposes>},
-    {"sink_transposes", plain<sink_transposes>},
-    {"merge_transposes", plain<merge_transposes>},
     {"merge_common", plain<merge_common>},
     // Quantisation as types, before weights that stay real are folded.
     {"quantise_types", quantise_types},
+    {"round_to_steps", plain<round_to_steps>},
     {"fuse_dynamic", plain<fuse_dynamic>},
     {"fold", fold},
     {"drop_dead", plain<drop_dead>},
@@ -34,7 +32,13 @@ constexpr PassRow kPipeline[] = {
     {"fuse_norms", plain<fuse_norms>},
     {"fuse_activations", plain<fuse_activations>},
     {"simplify", plain<simplify>},
+    // Layouts of other frameworks.
+    {"merge_transposes", plain<merge_transposes>},
+    {"sink_transposes", plain<sink_transposes>},
+    {"merge_transposes", plain<merge_transposes>},
+    {"simplify_shapes", plain<simplify_shapes>},
     // What one kernel does at once.
+    {"share_constants", plain<share_constants>},  // of those that passes have made
     {"fuse_scales", fuse_scales},
     {"fuse_epilogues", plain<fuse_epilogues>},
     {"fuse_pointwise", plain<fuse_pointwise>},

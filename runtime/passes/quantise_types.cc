@@ -144,6 +144,26 @@ void quantise_types(Graph& g, PassContext& context) {
   context.weights_typed = true;
 }
 
+// A value that is stored in eight bits only to be read back as real, by what computes with reals, is rounded to its steps where it is:
+// scalar functions do that, which may become part of a program or an epilogue.
+void round_to_steps(Graph& g) {
+  const auto readers = readers_of(g);
+  Sweep s(g);
+  s.run([&](Node& n) {
+    const Type stored = s.type(n.outputs[0]);
+    if (n.op != &ops::identity || !stored.quantisation || s.type(n.inputs[0]).dtype != DType::f32) return;
+    const auto& all = readers[static_cast<size_t>(n.outputs[0])];
+    const auto read_back = [&](NodeId id) { return id != kNone && g.nodes[id].op == &ops::identity && !s.type(g.nodes[id].outputs[0]).quantisation; };
+    if (!std::all_of(all.begin(), all.end(), read_back)) return;
+    const double zero = stored.quantisation->zero[0];
+    const ValueId scale = g.add_scalar(stored.quantisation->scale[0]);
+    const ValueId low = g.add_scalar(static_cast<float>(static_cast<double>(lowest(stored.dtype)) - zero));
+    const ValueId high = g.add_scalar(static_cast<float>(static_cast<double>(highest(stored.dtype)) - zero));
+    const ValueId steps = s.emit(ops::round, None{}, {s.emit(ops::div, None{}, {n.inputs[0], scale})});
+    s.become(ops::mul, None{}, {s.emit(ops::clip, None{}, {steps, low, high}), scale});
+  });
+}
+
 // A conv or matmul of eight bits whose result is only stored in eight bits stores them itself, and its epilogue reads residuals as they
 // are stored.
 void store_quantised(Graph& g) {

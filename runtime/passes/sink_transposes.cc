@@ -80,7 +80,10 @@ std::optional<Node> in_front(Sweep& s, const Node& n, Permutation& perm) {
   if (perm.empty()) return std::nullopt;
   const ValueId src = s.graph.producer(n.inputs[0])->inputs[0];
   if (n.op == &ops::softmax || n.op == &ops::log_softmax) {
-    moved.attributes = Softmax{perm[static_cast<size_t>(from_front(n.attributes.as<Softmax>().axis, perm.size()))]};
+    // Along the last axis it is best where it is.
+    const int64_t axis = from_front(n.attributes.as<Softmax>().axis, perm.size());
+    if (axis == static_cast<int64_t>(perm.size()) - 1) return std::nullopt;
+    moved.attributes = Softmax{perm[static_cast<size_t>(axis)]};
   } else if (n.op == &ops::reduce) {
     Reduce r = n.attributes.as<Reduce>();
     if (!r.keepdims || n.inputs.size() > 1 || (r.axes.empty() && r.noop_with_empty_axes)) return std::nullopt;

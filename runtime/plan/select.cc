@@ -5,6 +5,7 @@
 
 #include "device/cpu.h"
 #include "ops/pointwise.h"
+#include "passes/passes.h"
 
 namespace tenon {
 namespace {
@@ -271,6 +272,13 @@ std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions&
   return out;
 }
 
-std::vector<Selection> select(Graph& g, const PlanOptions& options) { return Selector(g, options).run(); }
+std::vector<Selection> select(Graph& g, const PlanOptions& options) {
+  // What no kernel computes as one is computed in parts.
+  decompose(g, [&](Graph& graph, const Node& n) {
+    const std::vector<Candidate> all = candidates(graph, n, options);
+    return std::any_of(all.begin(), all.end(), [](const Candidate& c) { return !c.rejection; });
+  });
+  return Selector(g, options).run();
+}
 
 }  // namespace tenon

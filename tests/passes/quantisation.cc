@@ -74,6 +74,25 @@ graph(%x: f32[2, 3])
 )");
 }
 
+TEST(RoundToSteps, where_nothing_reads_eight_bits) {
+  expect_pass("round_to_steps", R"(
+graph(%x: f32[n, 3])
+  %q: s8[n, 3] scale 0.5 zero 3 = identity(%x)
+  %d = identity(%q)
+  %y = sigmoid(%d)
+  return %y
+)", R"(
+graph(%x: f32[n, 3])
+  %a = div(%x, f32 0.5)
+  %r = round(%a)
+  %c = clip(%r, f32 -131, f32 124)
+  %q = mul(%c, f32 0.5)
+  %d = identity(%q)
+  %y = sigmoid(%d)
+  return %y
+)", 1e-6);
+}
+
 TEST(QuantiseTypes, other_scales_and_other_readers_stay) {
   expect_unchanged("quantise_types", R"(
 graph(%x: f32[2, 3])
@@ -110,13 +129,8 @@ graph(%x: f32[n, 2, 3, 3])
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[2, 2, 1, 1] scale 0.5 zero 0 [1, -2, 3, 4]
   %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)
-  %d = identity(%q)
-  %c: u8[n, 2, 3, 3] scale 0.1 zero 0 = conv(%q, %w) then relu(0)
-  %cd = identity(%c)
-  %s = pointwise(%cd, %d) {add(0, 1)}
-  %sq: u8[n, 2, 3, 3] scale 0.1 zero 7 = identity(%s)
-  %sd = identity(%sq)
-  %g = reduce(%sd) {kind = mean, axes = [2, 3]}
+  %c = conv(%q, %w, f32 0.1, f32 0, f32 255, %q, f32 -7, f32 248) then relu(0); div(7, 1); round(8); clip(9, 2, 3); mul(10, 1); add(11, 4); div(12, 1); round(13); clip(14, 5, 6); mul(15, 1)
+  %g = reduce(%c) {kind = mean, axes = [2, 3]}
   return %g
 )");
 }

@@ -34,14 +34,14 @@ graph(%x: f32[2, 2, 3, 5], %y: f32[2, 4, 3, 5])
   %b = transpose(%y) {perm = [0, 2, 3, 1]}
   %c = concat(%a, %b) {axis = 3}
   %p = pad(%c, s64[8] [0, 1, 2, 0, 0, 3, 4, 0])
-  %s = softmax(%p) {axis = -1}
+  %s = softmax(%p) {axis = 1}
   %r = reduce(%s) {axes = [1, 2]}
   return %r
 )", R"(
 graph(%x: f32[2, 2, 3, 5], %y: f32[2, 4, 3, 5])
   %c = concat(%x, %y) {axis = 1}
   %p = pad(%c, s64[8] [0, 0, 1, 2, 0, 0, 3, 4])
-  %s = softmax(%p) {axis = 1}
+  %s = softmax(%p) {axis = 2}
   %r = reduce(%s) {axes = [2, 3]}
   %t = transpose(%r) {perm = [0, 2, 3, 1]}
   return %t
@@ -113,6 +113,38 @@ graph(%x: f32[n, 4])
   %w = constant s8[4, 2] [1, 2, 3, 4, -5, -6, 7, 8]
   %ws = constant f32[2] [0.5, 0.25]
   %y = dynamic_matmul(%x, %w, %ws, s8 1)
+  return %y
+)", 1e-6);
+}
+
+TEST(FuseDynamic, a_bias_in_steps) {
+  expect_pass("fuse_dynamic", R"(
+graph(%x: f32[n, 2, 3, 3])
+  %w = constant s8[3, 2, 1, 1] [1, 2, 3, 4, -5, -6]
+  %bias = constant f32[3, 1, 1] [1, -2, 3]
+  %q, %s, %z = dynamic_quantize(%x)
+  %k = mul(%s, f32 0.5)
+  %steps = div(%bias, %k)
+  %cut = floor(%steps)
+  %b = cast(%cut) {to = s32}
+  %p = conv_integer(%q, %w, %z)
+  %pb = add(%p, %b)
+  %f = cast(%pb)
+  %y = mul(%f, %k)
+  return %y
+)", R"(
+graph(%x: f32[n, 2, 3, 3])
+  %bias = constant f32[3, 1, 1] [1, -2, 3]
+  %w = constant s8[3, 2, 1, 1] [1, 2, 3, 4, -5, -6]
+  %q, %s, %z = dynamic_quantize(%x)
+  %k = mul(%s, f32 0.5)
+  %steps = div(%bias, %k)
+  %cut = floor(%steps)
+  %b = cast(%cut) {to = s32}
+  %f = cast(%b)
+  %r = mul(%f, %k)
+  %p = dynamic_conv(%x, %w, f32 0.5)
+  %y = add(%p, %r)
   return %y
 )", 1e-6);
 }
