@@ -45,6 +45,10 @@ void* operator new(size_t n) { return tenon::harness::allocate(n); }
 void* operator new[](size_t n) { return tenon::harness::allocate(n); }
 void* operator new(size_t n, std::align_val_t a) { return tenon::harness::allocate(n, a); }
 void* operator new[](size_t n, std::align_val_t a) { return tenon::harness::allocate(n, a); }
+void* operator new(size_t n, const std::nothrow_t&) noexcept { return tenon::harness::fails() ? nullptr : std::malloc(n ? n : 1); }
+void* operator new[](size_t n, const std::nothrow_t&) noexcept { return tenon::harness::fails() ? nullptr : std::malloc(n ? n : 1); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
