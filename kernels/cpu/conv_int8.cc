@@ -74,6 +74,8 @@ template <Source source>
 const char* reject(const Step& s) {
   if (s.src[0].rank < 3 || s.src[0].rank > 4) return "there are more than two spatial axes";
   if (const char* why = int8_reject(s, 0)) return why;
+  if (!s.src[1].constant) return "the weight is not constant";
+  if (!weights_fit(s.src[1], s.src[1].size[0])) return "the zero point of the weight does not let it fit s8";
   if (own_sources(s) > 2 && has(s, 2) && !is_f32(s.src[2]) && !is(s.src[2], DType::s32)) return "the bias is neither f32 nor s32";
   const int64_t group = static_cast<const Conv*>(s.attributes)->group, o = s.src[1].size[0], c = s.src[1].size[1];
   if (!known(o) || !known(c)) return "the channels are not known";
@@ -105,7 +107,7 @@ float cost(const Step& s) {
   const float rate = kMultiplyAdds * (kBytes8 ? 4.f : kLanes == 4 ? 2.f : 1.6f);
   const float pixels = static_cast<float>(p.c.n * p.c.pixels());
   const float work = pixels * static_cast<float>(p.c.window() * p.inputs * p.unit) * static_cast<float>(p.groups * p.outputs * kLanes) / rate * 1.1f +
-                     pixels * static_cast<float>(p.outputs * p.groups) * 1.f;
+                     pixels * static_cast<float>(p.outputs * p.groups) * 2.3f;
   const float source_bytes = static_cast<float>(p.c.n * p.c.c * p.c.in[1] * p.c.in[2]);
   const float converting = source_bytes * (source == Source::plain ? 0.6f : p.copies(s.src[0]) ? 0.05f : 0.f);
   const float bytes = static_cast<float>(p.weight_bytes()) / kBytes + (source_bytes + pixels * static_cast<float>(p.c.o)) / kCachedBytes;

@@ -66,6 +66,8 @@ const char* reject(const Step& s) {
   const int64_t group = static_cast<const Conv*>(s.attributes)->group;
   if (s.src[1].size[1] != 1 || s.src[1].size[0] != group) return "groups have more than one channel";
   if (own_sources(s) > 2 && has(s, 2) && !is_f32(s.src[2]) && !is(s.src[2], DType::s32)) return "the bias is neither f32 nor s32";
+  if (!s.src[1].constant) return "the weight is not constant";
+  if (!weights_fit(s.src[1], s.src[1].size[0])) return "the zero point of the weight does not let it fit s8";
   return int8_reject(s, 0);
 }
 
