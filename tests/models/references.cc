@@ -188,16 +188,8 @@ class References : public testing::TestWithParam<std::string> {
   json file_;
 };
 
-// Models that do not agree yet, and by how much. They are listed here and in README.md so that nobody takes them for right.
-const std::map<std::string, std::string> kDisagree = {
-    {"basic_pitch", "a batch of 2 differs by 0.51 of the range; single windows agree"},
-    {"dnsmos", "a batch of 2 differs by 2.2 of the range; single inputs agree"},
-    {"moonshine_encoder", "differs by 0.1017 of the range where 0.1 is allowed"},
-};
-
 TEST_P(References, agree) {
   TENON_NEEDS_SHARED();
-  if (const auto known = kDisagree.find(GetParam()); known != kDisagree.end()) GTEST_SKIP() << "known to disagree: " << known->second;
   file_ = load_json(source("tests/models/references/" + GetParam() + ".json"));
   const Model model = Model::load(shared("models/" + file_.at("model").get<std::string>()));
   Difference worst;

@@ -52,12 +52,13 @@ TEST(Magika, names_file_types) {
     const int64_t top = best(chances.as<float>(), chances.count());
     ++count;
     right += labels.at(static_cast<size_t>(top)) == truth.at("dl");
-    // The model takes variances as differences of nearly equal f32 sums: with double sums the scores of short files move by 5e-3.
-    near += std::abs(chances.as<float>()[top] - truth.at("score").get<double>()) < 1e-3;
+    near += std::abs(chances.as<float>()[top] - truth.at("score").get<double>()) < 1e-4;
   }
   report("magika_v3_3", std::to_string(right) + " labels and " + std::to_string(near) + " scores of " + std::to_string(count) + " right");
   EXPECT_EQ(count, answers("magika_v3_3").at("examples").get<int64_t>());
   EXPECT_EQ(right, count);
+  // One score of a short file is beyond the bound; a second one is a regression, and none means that this line can go.
+  ASSERT_GE(near, count - 1);
   if (near != count) GTEST_SKIP() << "known to disagree: " << near << " of " << count << " scores are within 1e-4; all labels are right";
 }
 
