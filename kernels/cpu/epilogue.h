@@ -36,7 +36,8 @@ inline const char* epilogue_reject_quantised(const Step& s) {
   for (int i = 1; i < e.operands; ++i) {
     const Operand& o = s.src[e.first_source + i - 1];
     if (is_f32(o)) continue;
-    if (e.reads[i - 1] != Reads::like_dst || !is_quantised(o) || o.per_axis) return "an operand of the epilogue is neither f32 nor quantised like dst";
+    if (e.reads[i - 1] != Reads::like_dst || !is_quantised(o) || o.per_axis)
+      return "an operand of the epilogue is neither f32 nor quantised like dst";
     if (++quantised > kQuantisedOperands) return "the epilogue has more than two quantised operands";
   }
   return nullptr;
