@@ -73,8 +73,6 @@ nlohmann::json json_of(const Statistics& s, double load_ms) {
 }
 
 int pipe(Session& session, double load_ms) {
-  std::printf("%s\n", nlohmann::json{{"ready", true}, {"load_ms", load_ms}}.dump().c_str());
-  std::fflush(stdout);
   for (std::string line; std::getline(std::cin, line);) {
     double seconds = 0;
     if (std::sscanf(line.c_str(), "run %lf", &seconds) != 1 || !(seconds >= 0 && seconds <= 3600)) {
