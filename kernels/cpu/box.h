@@ -10,9 +10,9 @@ namespace tenon::cpu::TENON_ISA {
 namespace {
 
 struct Box {
+  static constexpr int kMost = 2 * kMaxRank;  // axes, each in two parts
   int rank = 0;
-  int64_t size[kMaxRank + 1];
-  int64_t src[kMaxRank + 1], dst[kMaxRank + 1];  // steps in elements
+  int64_t size[kMost], src[kMost], dst[kMost];  // steps in elements
   bool empty = false;
 
   // Axes are added from the outermost to the innermost; those of one element fall away, and even neighbours become one.

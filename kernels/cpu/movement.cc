@@ -14,7 +14,9 @@ namespace tenon::cpu::TENON_ISA {
 namespace {
 
 template <class A>
-const A& attributes(const Step& s) { return *static_cast<const A*>(s.attributes); }
+const A& attributes(const Step& s) {
+  return *static_cast<const A*>(s.attributes);
+}
 
 int64_t from_front(int64_t axis, int rank) { return axis < 0 ? axis + rank : axis; }
 
@@ -26,8 +28,8 @@ const char* reject_elements(const Step& s) {
     const int parts = s.dst[i].scale ? s.sources : 1;
     for (int k = 0; k < parts; ++k)
       if (s.src[k].scale || s.dst[i].scale) {
-        if (s.src[k].dtype != s.dst[i].dtype || !s.src[k].scale || !s.dst[i].scale || s.src[k].per_axis || s.dst[i].per_axis || s.src[k].scale[0] != s.dst[i].scale[0] ||
-            s.src[k].zero[0] != s.dst[i].zero[0])
+        if (s.src[k].dtype != s.dst[i].dtype || !s.src[k].scale || !s.dst[i].scale || s.src[k].per_axis || s.dst[i].per_axis ||
+            s.src[k].scale[0] != s.dst[i].scale[0] || s.src[k].zero[0] != s.dst[i].zero[0])
           return "src and dst are stored with different scales";
       }
   }
@@ -67,6 +69,17 @@ void run_flat(const Step& s, const Context& context) noexcept {
   Box b;
   b.add(count(*s.dst), 1, 1);
   copy_box(b, *s.src, 0, *s.dst, 0, context);
+}
+
+// ---- tile: every axis of dst is a number of repeats, which stand still in src, and the axis of src
+void run_tile(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &dst = *s.dst;
+  Box b;
+  for (int i = 0; i < dst.rank; ++i) {
+    b.add(src.size[i] ? dst.size[i] / src.size[i] : 0, 0, dst.stride[i] * src.size[i]);
+    b.add(src.size[i], src.stride[i], dst.stride[i]);
+  }
+  copy_box(b, src, 0, dst, 0, context);
 }
 
 // ---- slice
@@ -212,6 +225,61 @@ void run_pad(const Step& s, const Context& context) noexcept {
   copy_box(b, src, from, dst, to, context);
 }
 
+// ---- pad by elements of src: row by row, the middle of each as one run
+const char* reject_pad_rows(const Step& s) {
+  if (attributes<Pad>(s).mode == PadMode::constant) return "the mode is constant";
+  if (has(s, 3)) return "the axes are not known before the run";
+  if (!is(s.src[1], DType::s64)) return "pads are not s64";
+  if (s.dst->rank < 1) return "there is no axis";
+  return reject_elements(s);
+}
+
+template <class T>
+void pad_rows(const Step& s, const Context& context) {
+  const auto& a = attributes<Pad>(s);
+  const Operand &src = *s.src, &dst = *s.dst;
+  const int64_t* pads = data<int64_t>(s.src[1]);
+  const int64_t axes = s.src[1].size[0] / 2;
+  const int last = dst.rank - 1;
+  int64_t taken[kMaxRank] = {}, added[kMaxRank] = {}, left[kMaxRank];
+  for (int i = 0; i <= last; ++i) left[i] = src.size[i];
+  for (int64_t i = 0; i < axes; ++i) {
+    const int64_t axis = a.axes.empty() ? i : from_front(a.axes[static_cast<size_t>(i)], src.rank);
+    taken[axis] = larger(-pads[i], 0), added[axis] = larger(pads[i], 0);
+    left[axis] = larger(left[axis] - taken[axis] - larger(-pads[axes + i], 0), 0);
+  }
+  const int64_t elements = count(dst), row = dst.size[last];
+  for (int i = 0; i <= last; ++i)
+    if (left[i] == 0 && elements) return context.fault(context, "pad has nothing to extend along an axis", i, 0);
+  if (!elements) return;
+  parallel(context, elements / row, larger(1, 16384 / row), [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; ++u) {
+      int64_t rest = u, to = 0, from = taken[last] * src.stride[last];
+      for (int i = last - 1; i >= 0; --i) {
+        const int64_t at = rest % dst.size[i];
+        rest /= dst.size[i];
+        to += at * dst.stride[i];
+        from += (Pad::source(a.mode, at - added[i], left[i]) + taken[i]) * src.stride[i];
+      }
+      const T* in = data<T>(src) + from;
+      T* out = mutable_data<T>(dst) + to;
+      const auto extend = [&](int64_t j) { out[j * dst.stride[last]] = in[Pad::source(a.mode, j - added[last], left[last]) * src.stride[last]]; };
+      for (int64_t j = 0; j < added[last]; ++j) extend(j);
+      copy_run(in, out + added[last] * dst.stride[last], left[last], src.stride[last], dst.stride[last]);
+      for (int64_t j = added[last] + left[last]; j < row; ++j) extend(j);
+    }
+  });
+}
+
+void run_pad_rows(const Step& s, const Context& context) noexcept {
+  switch (element_bytes(*s.dst)) {
+    case 1: return pad_rows<uint8_t>(s, context);
+    case 2: return pad_rows<uint16_t>(s, context);
+    case 4: return pad_rows<uint32_t>(s, context);
+    default: return pad_rows<uint64_t>(s, context);
+  }
+}
+
 // ---- gather
 const char* reject_gather(const Step& s) {
   if (!is(s.src[1], DType::s64) && !is(s.src[1], DType::s32)) return "indices are neither s64 nor s32";
@@ -233,8 +301,11 @@ void run_gather(const Step& s, const Context& context) noexcept {
   });
 }
 
-#define TENON_MOVE(op_, name_, reject_, needs_, cost_, run_) \
-  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_, .pack = nullptr, .run = run_}
+#define TENON_MOVE(op_, name_, reject_, needs_, cost_, run_)                                                                                 \
+  {                                                                                                                                          \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_, .pack = nullptr, \
+    .run = run_                                                                                                                              \
+  }
 
 const Kernel kKernels[] = {
     TENON_MOVE("transpose", "transpose_any_box", reject_elements, plain, cost, run_transpose),
@@ -245,6 +316,8 @@ const Kernel kKernels[] = {
     TENON_MOVE("concat", "concat_any_blocks", reject_concat_blocked, blocked, cost, run_concat),
     TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost, run_depth_to_space),
     TENON_MOVE("pad", "pad_any_constant", reject_pad, plain, cost, run_pad),
+    TENON_MOVE("pad", "pad_any_rows", reject_pad_rows, plain, cost, run_pad_rows),
+    TENON_MOVE("tile", "tile_any_box", reject_elements, plain, cost, run_tile),
     TENON_MOVE("gather", "gather_any_rows", reject_gather, plain, cost, run_gather),
     TENON_MOVE("reshape", "reshape_any_flat", reject_elements, plain, cost, run_flat),
     TENON_MOVE("squeeze", "squeeze_any_flat", reject_elements, plain, cost, run_flat),

@@ -29,6 +29,7 @@ void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
 void sink_transposes(Graph& g);
+void squeeze_convs(Graph& g);
 
 // ---- functions that come as their formulas
 void fuse_activations(Graph& g);

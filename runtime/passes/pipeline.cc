@@ -9,7 +9,9 @@ namespace tenon {
 namespace {
 
 template <void (*pass)(Graph&)>
-void plain(Graph& g, PassContext&) { pass(g); }
+void plain(Graph& g, PassContext&) {
+  pass(g);
+}
 
 constexpr PassRow kPipeline[] = {
     {"widen_halves", plain<widen_halves>},
@@ -25,6 +27,7 @@ constexpr PassRow kPipeline[] = {
     {"quantise_types", quantise_types},
     {"round_to_steps", plain<round_to_steps>},
     {"fuse_dynamic", plain<fuse_dynamic>},
+    {"squeeze_convs", plain<squeeze_convs>},
     {"fold", fold},
     {"drop_dead", plain<drop_dead>},
     // Functions by their formulas.

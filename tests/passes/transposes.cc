@@ -1,4 +1,4 @@
-// sink_transposes, and fuse_dynamic beside it.
+// sink_transposes and squeeze_convs, and fuse_dynamic beside them.
 #include <gtest/gtest.h>
 
 #include "harness/pass.h"
@@ -16,7 +16,8 @@ graph(%x: f32[n, 2, 3, 5], %y: f32[n, 2, 3, 5])
   %m = mul(%k, %b)
   %z = clip(%m, f32 0, f32 6)
   return %z
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2, 3, 5], %y: f32[n, 2, 3, 5])
   %c = constant f32[1, 2, 1, 1] [1, 2]
   %k = add(%x, %c)
@@ -24,7 +25,8 @@ graph(%x: f32[n, 2, 3, 5], %y: f32[n, 2, 3, 5])
   %z = clip(%m, f32 0, f32 6)
   %t = transpose(%z) {perm = [0, 2, 3, 1]}
   return %t
-)", 0);
+)",
+              0);
 }
 
 TEST(SinkTransposes, axes_of_concat_reduce_softmax_and_pad) {
@@ -37,7 +39,8 @@ graph(%x: f32[2, 2, 3, 5], %y: f32[2, 4, 3, 5])
   %s = softmax(%p) {axis = 1}
   %r = reduce(%s) {axes = [1, 2]}
   return %r
-)", R"(
+)",
+              R"(
 graph(%x: f32[2, 2, 3, 5], %y: f32[2, 4, 3, 5])
   %c = concat(%x, %y) {axis = 1}
   %p = pad(%c, s64[8] [0, 0, 1, 2, 0, 0, 3, 4])
@@ -45,7 +48,8 @@ graph(%x: f32[2, 2, 3, 5], %y: f32[2, 4, 3, 5])
   %r = reduce(%s) {axes = [2, 3]}
   %t = transpose(%r) {perm = [0, 2, 3, 1]}
   return %t
-)", 1e-6);
+)",
+              1e-6);
 }
 
 TEST(SinkTransposes, operands_that_are_turned_otherwise_stay) {
@@ -63,7 +67,8 @@ graph(%q: f32[b, 2, s, 4], %k: f32[b, t, 2, 4])
   %kt = transpose(%k) {perm = [0, 2, 3, 1]}
   %p = matmul(%q, %kt)
   return %p
-)", R"(
+)",
+              R"(
 graph(%q: f32[b, 2, s, 4], %k: f32[b, t, 2, 4])
   %kt = transpose(%k) {perm = [0, 2, 1, 3]}
   %p = matmul(%q, %kt) {transpose_b = true}
@@ -86,7 +91,8 @@ graph(%x: f32[n, 4, 4, 2])
   %h = transpose(%g) {perm = [0, 3, 1, 2]}
   %i = conv(%h, %w)
   return %i
-)", R"(
+)",
+                  R"(
 graph(%x: f32[n, 4, 4, 2])
   %w = constant f32[2, 2, 1, 1] [1, 2, 3, 4]
   %xt = transpose(%x) {perm = [0, 3, 1, 2]}
@@ -108,13 +114,15 @@ graph(%x: f32[n, 4])
   %k = mul(%s, %ws)
   %y = mul(%f, %k)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 4])
   %w = constant s8[4, 2] [1, 2, 3, 4, -5, -6, 7, 8]
   %ws = constant f32[2] [0.5, 0.25]
   %y = dynamic_matmul(%x, %w, %ws, s8 1)
   return %y
-)", 1e-6);
+)",
+              1e-6);
 }
 
 TEST(FuseDynamic, a_bias_in_steps) {
@@ -132,7 +140,8 @@ graph(%x: f32[n, 2, 3, 3])
   %f = cast(%pb)
   %y = mul(%f, %k)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2, 3, 3])
   %bias = constant f32[3, 1, 1] [1, -2, 3]
   %w = constant s8[3, 2, 1, 1] [1, 2, 3, 4, -5, -6]
@@ -146,7 +155,8 @@ graph(%x: f32[n, 2, 3, 3])
   %p = dynamic_conv(%x, %w, f32 0.5)
   %y = add(%p, %r)
   return %y
-)", 1e-6);
+)",
+              1e-6);
 }
 
 TEST(FuseDynamic, several_readers_of_one_source) {
@@ -165,7 +175,8 @@ graph(%x: f32[n, 2, 3, 3])
   %l = mul(%s, %vs)
   %b = mul(%rf, %l)
   return %a, %b
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[3, 2, 1, 1] [1, 2, 3, 4, -5, -6]
   %v = constant s8[3, 2, 1, 1] [6, 5, 4, 3, -2, -1]
@@ -173,7 +184,39 @@ graph(%x: f32[n, 2, 3, 3])
   %a = dynamic_conv(%x, %w, f32 0.5)
   %b = dynamic_conv(%x, %v, %vs)
   return %a, %b
-)", 1e-6);
+)",
+              1e-6);
+}
+
+TEST(SqueezeConvs, an_axis_of_one_element_goes) {
+  expect_pass("squeeze_convs", R"(
+graph(%x: f32[n, 4, t, 1], %w: f32[6, 2, 3, 1], %b: f32[6])
+  %c = conv(%x, %w, %b) {dilations = [2, 1], group = 2, pads = [1, 0, 2, 0], strides = [2, 3]}
+  %y = squeeze(%c) {axes = [-1]}
+  return %y
+)",
+              R"(
+graph(%x: f32[n, 4, t, 1], %w: f32[6, 2, 3, 1], %b: f32[6])
+  %a = squeeze(%x) {axes = [3]}
+  %v = squeeze(%w) {axes = [3]}
+  %y = conv(%a, %v, %b) {dilations = [2], group = 2, pads = [1, 2], strides = [2]}
+  return %y
+)");
+}
+
+TEST(SqueezeConvs, an_axis_that_the_window_sees_stays) {
+  expect_unchanged("squeeze_convs", R"(
+graph(%x: f32[n, 4, t, 1], %w: f32[6, 4, 3, 3])
+  %c = conv(%x, %w) {pads = [0, 1, 0, 1]}
+  %y = squeeze(%c) {axes = [3]}
+  return %y
+)");
+  expect_unchanged("squeeze_convs", R"(
+graph(%x: f32[n, 4, t, 2], %w: f32[6, 4, 3, 2])
+  %c = conv(%x, %w)
+  %y = squeeze(%c) {axes = [3]}
+  return %y
+)");
 }
 
 }  // namespace
