@@ -7,6 +7,7 @@
 #include "formats/formats.h"
 #include "ir/text.h"
 #include "passes/pipeline.h"
+#include "plan/hints.h"
 
 namespace tenon {
 namespace {
@@ -77,6 +78,7 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
   for (size_t i = 0; i < names.size(); ++i) m->outputs.push_back(port(model.graph, model.graph.outputs[i], names[i]));
   m->graph = std::move(model.graph);
+  guess_hints(m->graph, m->plan_options);
   if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options);
   m->times.pack = m->plan ? m->plan->summary.pack_ms : 0;
   m->times.plan = watch.lap() - m->times.pack;

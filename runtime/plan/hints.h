@@ -1,0 +1,11 @@
+#pragma once
+
+#include "plan/select.h"
+
+namespace tenon {
+
+// Adds a likely value for each symbol that `options` have none for, so that kernels are chosen for sizes that can be: one for an axis
+// that only leads inputs, as batches do, and for the others the least power of two that leaves no value of the graph nearly empty.
+void guess_hints(const Graph& g, PlanOptions& options);
+
+}  // namespace tenon
