@@ -51,10 +51,12 @@ struct Axis {
   std::string symbol;
 };
 
+// The shape of a sequence or an optional is not told: its items may differ.
 struct Port {
   std::string name;
   DType dtype = DType::none;
   std::vector<Axis> shape;
+  Container container = Container::tensor;
 };
 std::string text(const Port& port);  // "f32[n, 3, 224, 224]"
 

@@ -26,6 +26,14 @@ ValueId add_strings(const Import& n, std::vector<std::string> elements);
 // v as `dtype`; v itself where it is that already.
 ValueId cast(const Import& n, ValueId v, DType dtype);
 
+// For import functions that are formulas of ops without attributes; numbers are of `dtype`.
+struct Formula {
+  const Import& n;
+  DType dtype;
+  ValueId number(double v) const { return n.scalar(v, dtype); }
+  ValueId operator()(const char* op, std::vector<ValueId> operands) const { return n.emit(op, None{}, std::move(operands)); }
+};
+
 // Throws Error(bad_model) unless `holds`: "what, which does not hold here".
 void expect(bool holds, std::string_view what);
 

@@ -138,6 +138,11 @@ std::shared_ptr<Graph> Import::graph_attribute(std::string_view name, const std:
   if (!a || a->graphs.size() != 1) throw Error(Code::bad_model, "attribute " + printable(name) + " holds no graph");
   return importer_.subgraph(*importer_.current_, a->graphs[0], inputs, captures);
 }
+std::vector<ValueId> Import::inlined(std::string_view name, const std::vector<ValueId>& inputs) const {
+  const AttributeView* a = Reader(node, taken_).take(name, AttributeView::kGraph);
+  if (!a || a->graphs.size() != 1) throw Error(Code::bad_model, "attribute " + printable(name) + " holds no graph");
+  return importer_.inlined(*importer_.current_, a->graphs[0], inputs);
+}
 void Import::ignore(std::string_view name) const {
   for (size_t i = 0; i < node.attributes.size(); ++i)
     if (node.attributes[i].name == name) taken_[i] = true;

@@ -53,6 +53,8 @@ class Import {
   DType dtype(std::string_view name, DType absent) const;  // an ONNX element type number
   ValueId tensor(std::string_view name) const;             // as a constant; kNone when absent
   std::shared_ptr<Graph> graph_attribute(std::string_view name, const std::vector<Type>& inputs, std::vector<ValueId>& captures) const;
+  // The outputs of a graph attribute whose inputs have these values, its nodes in line with ours.
+  std::vector<ValueId> inlined(std::string_view graph, const std::vector<ValueId>& inputs) const;
   void ignore(std::string_view name) const;  // taken, and without meaning for the result
 
   // ---- inputs

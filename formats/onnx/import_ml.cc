@@ -39,13 +39,6 @@ ValueId emit_trees(const Import& n, const Trees& t, DType dtype) {
   return n.emit("tree_ensemble", t.attributes, in);
 }
 
-struct Formula {
-  const Import& n;
-  DType dtype;
-  ValueId number(double v) const { return n.scalar(v, dtype); }
-  ValueId operator()(const char* op, std::vector<ValueId> operands) const { return n.emit(op, None{}, std::move(operands)); }
-};
-
 // softmax in which a score of 0 counts for nothing.
 ValueId softmax_zero(const Formula& f, ValueId v) {
   const ValueId top = f.n.emit("reduce", Reduce{.kind = Reduction::max, .axes = {-1}}, {v});

@@ -6,10 +6,10 @@
 namespace tenon::onnx {
 
 extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
-    kMicrosoftRows;
+    kMicrosoftRows, kSequenceRows;
 
 inline std::vector<ImportTable> import_tables() {
-  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows};
+  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows, kSequenceRows};
 }
 
 }  // namespace tenon::onnx

@@ -6,21 +6,11 @@
 
 #include "formats/onnx/external.h"
 #include "formats/onnx/import_tables.h"
-#include "ops/control.h"
 
 namespace tenon::onnx {
 namespace {
 
 constexpr int64_t kNewestOpset = 28;
-
-std::string place(const NodeView& n, int64_t opset) {
-  std::string out = "node ";
-  if (!n.name.empty()) out += "\"" + printable(n.name) + "\" ";
-  else if (!n.outputs.empty()) out += "that gives \"" + printable(n.outputs[0]) + "\" ";
-  out += "(" + printable(n.op);
-  if (!domain_of(n.domain).empty()) out += " of " + printable(n.domain);
-  return out + ", opset " + std::to_string(opset) + ")";
-}
 
 // The rows of all tables by operator, newest first.
 const ImportRow* row_of(std::string_view domain, std::string_view op, int64_t opset) {
@@ -40,6 +30,15 @@ const ImportRow* row_of(std::string_view domain, std::string_view op, int64_t op
 }
 
 }  // namespace
+
+std::string place(const NodeView& n, int64_t opset) {
+  std::string out = "node ";
+  if (!n.name.empty()) out += "\"" + printable(n.name) + "\" ";
+  else if (!n.outputs.empty()) out += "that gives \"" + printable(n.outputs[0]) + "\" ";
+  out += "(" + printable(n.op);
+  if (!domain_of(n.domain).empty()) out += " of " + printable(n.domain);
+  return out + ", opset " + std::to_string(opset) + ")";
+}
 
 Importer::Importer(std::shared_ptr<const WeightSource> bytes, std::string folder, const ReadOptions& options)
     : bytes_(std::move(bytes)), folder_(std::move(folder)), options_(options) {
@@ -97,7 +96,12 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
   if (t->kind != TypeView::tensor)
     throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" is no tensor, sequence or optional of tensors");
   out.dtype = dtype_of(t->element);
-  if (out.container != Container::tensor) return out;
+  if (out.container != Container::tensor) {
+    if (!t->has_shape) out.items = Items::any;
+    // Every item has its own sizes, whatever their names.
+    else for (const TypeView::Dimension& d : t->shape) out.shape.push(d.value && *d.value >= 0 ? Dim(*d.value) : g.extents->data(-1));
+    return out;
+  }
   if (!t->has_shape) throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank must be known when the model is loaded");
   for (size_t i = 0; i < t->shape.size(); ++i) {
     const TypeView::Dimension& d = t->shape[i];
@@ -203,7 +207,10 @@ ValueId Importer::lookup(Scope& s, std::string_view name) {
   if (const auto found = s.names.find(name); found != s.names.end()) return found->second;
   if (!s.outside) return kNone;
   const ValueId outer = lookup(*s.outside, name);
-  if (outer == kNone || s.same_graph) return outer;
+  return outer == kNone || s.same_graph ? outer : capture(s, outer);
+}
+
+ValueId Importer::capture(Scope& s, ValueId outer) {
   if (const auto found = s.captured.find(outer); found != s.captured.end()) return found->second;
   const Value& v = s.outside->graph.values[outer];
   ValueId own;
@@ -259,7 +266,7 @@ void Importer::node(Scope& s, const NodeView& original) {
   for (std::string_view name : n->inputs) in.push_back(name.empty() ? kNone : find(s, name));
   while (!in.empty() && in.back() == kNone) in.pop_back();
   if (call(s, *n, in)) return;
-  if (domain_of(n->domain).empty() && n->op == "If") return import_if(s, *n, in);
+  if (const ImportControl import = control(*n)) return (this->*import)(s, *n, in);
   const int64_t version = opset(n->domain);
   const ImportRow* row = row_of(domain_of(n->domain), n->op, version);
   if (!row) {
@@ -308,77 +315,6 @@ bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in)
     define(s, n.outputs[i], find(inner, f.outputs[i]));
   }
   return true;
-}
-
-void Importer::inline_branch(Scope& s, const NodeView& n, const GraphView& branch) {
-  Scope inner(s.graph, &s);
-  inner.same_graph = true;
-  initializers(inner, branch);
-  nodes(inner, branch.nodes);
-  if (branch.outputs.size() != n.outputs.size()) throw Error(Code::bad_model, "a branch of If has " + std::to_string(branch.outputs.size()) + " outputs, the node " + std::to_string(n.outputs.size()));
-  for (size_t i = 0; i < n.outputs.size(); ++i) define(s, n.outputs[i], find(inner, branch.outputs[i].name));
-}
-
-std::shared_ptr<Graph> Importer::subgraph(Scope& scope, const GraphView& body, const std::vector<Type>& formals, std::vector<ValueId>& captures) {
-  if (++depth_ > options_.limits.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
-  auto g = std::make_shared<Graph>(scope.graph, printable(body.name));
-  Scope inner(*g, &scope);
-  initializers(inner, body);
-  size_t next = 0;
-  for (const ValueInfoView& v : body.inputs) {
-    if (inner.names.count(v.name)) continue;
-    if (next >= formals.size()) throw Error(Code::bad_model, "the subgraph " + printable(body.name) + " has more inputs than its node gives");
-    define(inner, v.name, g->add_input(std::string(v.name), formals[next++]));
-  }
-  if (next != formals.size()) throw Error(Code::bad_model, "the subgraph " + printable(body.name) + " has fewer inputs than its node gives");
-  nodes(inner, body.nodes);
-  for (const ValueInfoView& v : body.outputs) g->outputs.push_back(find(inner, v.name));
-  captures = inner.captures;
-  --depth_;
-  return g;
-}
-
-void Importer::share_captures(Graph& a, const std::vector<ValueId>& ca, Graph& b, const std::vector<ValueId>& cb, std::vector<ValueId>& all) {
-  all = ca;
-  for (ValueId v : cb)
-    if (std::find(ca.begin(), ca.end(), v) == ca.end()) all.push_back(v);
-  const auto arrange = [&](Graph& g, const std::vector<ValueId>& own, const Graph& other, const std::vector<ValueId>& others) {
-    std::vector<ValueId> inputs;
-    for (ValueId v : all) {
-      const auto at = std::find(own.begin(), own.end(), v);
-      if (at != own.end()) {
-        inputs.push_back(g.inputs[static_cast<size_t>(at - own.begin())]);
-        continue;
-      }
-      const Value& theirs = other.values[other.inputs[static_cast<size_t>(std::find(others.begin(), others.end(), v) - others.begin())]];
-      Value unused;
-      unused.name = theirs.name;
-      unused.type = theirs.type;
-      inputs.push_back(g.add_value(std::move(unused)));
-    }
-    return inputs;
-  };
-  std::vector<ValueId> for_a = arrange(a, ca, b, cb), for_b = arrange(b, cb, a, ca);
-  a.inputs = std::move(for_a);
-  b.inputs = std::move(for_b);
-}
-
-void Importer::import_if(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {
-  const AttributeView *yes = n.find("then_branch"), *no = n.find("else_branch");
-  if (!yes || !no || yes->graphs.size() != 1 || no->graphs.size() != 1) throw Error(Code::bad_model, "If has a then_branch and an else_branch");
-  if (in.size() != 1 || in[0] == kNone) throw Error(Code::bad_model, "If has one input, the condition");
-  if (const std::vector<Dim>* c = s.graph.content(in[0]); c && c->size() == 1 && (*c)[0].known())
-    return inline_branch(s, n, (*c)[0].number() ? yes->graphs[0] : no->graphs[0]);
-  std::vector<ValueId> captures_yes, captures_no, all;
-  auto then_graph = subgraph(s, yes->graphs[0], {}, captures_yes), else_graph = subgraph(s, no->graphs[0], {}, captures_no);
-  share_captures(*then_graph, captures_yes, *else_graph, captures_no, all);
-  std::vector<ValueId> inputs{in[0]};
-  inputs.insert(inputs.end(), all.begin(), all.end());
-  const std::vector<ValueId> out = tenon::emit(s.graph, ops::if_, None{}, inputs, static_cast<int>(then_graph->outputs.size()), place(n, opset("")), {then_graph, else_graph});
-  for (size_t i = 0; i < n.outputs.size(); ++i) {
-    if (i >= out.size()) throw Error(Code::bad_model, "the branches of If have " + std::to_string(out.size()) + " outputs, the node more");
-    define(s, n.outputs[i], out[i]);
-  }
 }
 
 ReadModel read(std::shared_ptr<const WeightSource> bytes, const std::string& folder, const ReadOptions& options) {

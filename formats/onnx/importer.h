@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct Scope {
   std::vector<ValueId> captures;        // outside's values that became inputs, in that order
 };
 
+// Where an error in a node says it happened.
+std::string place(const NodeView& n, int64_t opset);
+
 class Importer {
  public:
   Importer(std::shared_ptr<const WeightSource> bytes, std::string folder, const ReadOptions& options);
@@ -51,8 +55,23 @@ class Importer {
   void initializers(Scope& s, const GraphView& g);
   void nodes(Scope& s, std::span<const NodeView> list);
   void node(Scope& s, const NodeView& n);
+  // Control flow, in control.cc. A Body builds the body of a loop on its formals (the iteration, whether it goes on, what is carried)
+  // and returns what it gives; it is called again where the types of what is carried turn out more general.
+  using Body = std::function<std::vector<ValueId>(Scope& inside, const std::vector<ValueId>& formals)>;
+  using ImportControl = void (Importer::*)(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  static ImportControl control(const NodeView& n);
   void import_if(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
   void inline_branch(Scope& s, const NodeView& n, const GraphView& branch);
+  void import_loop(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  void import_scan(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  void import_sequence_map(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
+  struct ScanParts;
+  std::vector<ValueId> scan(Scope& s, const ScanParts& parts, const std::vector<ValueId>& states, const std::vector<ValueId>& scanned);
+  // `formals` are the types of the first two. Returns the carried values as they end, and the scan outputs.
+  std::vector<ValueId> loop(Scope& s, ValueId most, ValueId begins, const std::vector<ValueId>& carried, std::vector<Type> formals, const Body& body);
+  // The nodes of a body whose inputs have these values; its outputs.
+  std::vector<ValueId> inlined(Scope& s, const GraphView& body, const std::vector<ValueId>& inputs);
+  ValueId capture(Scope& s, ValueId outer);
   bool call(Scope& s, const NodeView& n, const std::vector<ValueId>& in);
   void define(Scope& s, std::string_view name, ValueId v);
   ValueId lookup(Scope& s, std::string_view name);  // kNone where there is no such name

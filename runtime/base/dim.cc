@@ -272,6 +272,14 @@ bool Extents::differ(Dim a, Dim b) {
 }
 
 bool Extents::is_symbol(int32_t row) const { return rows_[row].atom >= 0 && atoms_[rows_[row].atom].kind == Atom::symbol; }
+bool Extents::by_data(Dim d) const {
+  if (d.known()) return false;
+  if (is_data(d.row())) return true;
+  for (int32_t part : parts(d.row()))
+    if (part != d.row() && by_data(Dim::of_row(part))) return true;
+  return false;
+}
+
 bool Extents::is_data(int32_t row) const { return rows_[row].atom >= 0 && atoms_[rows_[row].atom].kind == Atom::data; }
 Dim Extents::bound(int32_t row) const { return atoms_[rows_[row].atom].a; }
 const std::string& Extents::symbol_name(int32_t row) const { return atoms_[rows_[row].atom].name; }

@@ -65,6 +65,8 @@ class Extents {
   // The row is one symbol or one size decided by data.
   bool is_symbol(int32_t row) const;
   bool is_data(int32_t row) const;
+  // Whether data decide any part of d.
+  bool by_data(Dim d) const;
   // The largest value of a size decided by data: a Dim, negative where there is none.
   Dim bound(int32_t row) const;
   const std::string& symbol_name(int32_t row) const;

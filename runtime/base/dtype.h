@@ -14,6 +14,9 @@ enum class DType : uint8_t {
   boolean, string, c64, c128,
 };
 
+// Sequences and optionals of tensors are values too; their tensors get memory while running.
+enum class Container : uint8_t { tensor, sequence, optional, optional_sequence };
+
 std::string_view name(DType type);        // "f32", "s8", "bool", "string", "c64" ...
 DType dtype_named(std::string_view name);  // none where no type has the name
 

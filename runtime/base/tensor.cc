@@ -20,7 +20,12 @@ int64_t element_count(const int64_t* shape, int rank) {
 }
 
 int64_t Tensor::count() const { return element_count(shape.data(), static_cast<int>(shape.size())); }
-int64_t Tensor::bytes() const { return storage_bytes(dtype, count()); }
+int64_t Tensor::bytes() const {
+  if (container == Container::tensor) return storage_bytes(dtype, count());
+  int64_t sum = 0;
+  for (int64_t i = 0; i < count(); ++i) sum += as<Tensor>()[i].bytes();
+  return sum;
+}
 
 OwnedTensor::OwnedTensor(DType dtype, std::vector<int64_t> shape) : view_{dtype, std::move(shape), nullptr} {
   const int64_t n = view_.count();
@@ -33,7 +38,20 @@ OwnedTensor::OwnedTensor(DType dtype, std::vector<int64_t> shape) : view_{dtype,
   view_.data = buffer_.data();
 }
 
-OwnedTensor::OwnedTensor(const Tensor& copied) : OwnedTensor(copied.dtype, copied.shape) {
+OwnedTensor::OwnedTensor(DType dtype, Container container, std::vector<OwnedTensor> items)
+    : view_{dtype, {static_cast<int64_t>(items.size())}, nullptr, container}, items_(std::move(items)) {
+  for (const OwnedTensor& item : items_) item_views_.push_back(item.view());
+  view_.data = item_views_.data();
+}
+
+OwnedTensor::OwnedTensor(const Tensor& copied) {
+  if (copied.container != Container::tensor) {
+    std::vector<OwnedTensor> items;
+    for (int64_t i = 0; i < copied.count(); ++i) items.emplace_back(copied.as<Tensor>()[i]);
+    *this = OwnedTensor(copied.dtype, copied.container, std::move(items));
+    return;
+  }
+  *this = OwnedTensor(copied.dtype, copied.shape);
   if (copied.dtype == DType::string)
     std::copy_n(copied.as<std::string>(), copied.count(), strings_.get());
   else if (copied.bytes())
@@ -41,6 +59,11 @@ OwnedTensor::OwnedTensor(const Tensor& copied) : OwnedTensor(copied.dtype, copie
 }
 
 std::string text(const Tensor& tensor) {
+  if (tensor.container != Container::tensor) {
+    std::string out(tensor.container == Container::sequence ? "sequence(" : "optional(");
+    for (int64_t i = 0; i < tensor.count(); ++i) out += (i ? ", " : "") + text(tensor.as<Tensor>()[i]);
+    return out + ")";
+  }
   std::string out(name(tensor.dtype));
   out += "[";
   for (size_t i = 0; i < tensor.shape.size(); ++i) out += (i ? ", " : "") + std::to_string(tensor.shape[i]);

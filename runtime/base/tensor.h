@@ -11,11 +11,13 @@
 
 namespace tenon {
 
-// A view: dense, row-major elements that someone else owns. Strings are std::string objects.
+// A view: dense, row-major elements that someone else owns. Strings are std::string objects. The elements of a sequence are Tensor
+// objects, as many as its only size says, and so is the element of an optional, which has one or none; `dtype` is that of their elements.
 struct Tensor {
   DType dtype = DType::none;
   std::vector<int64_t> shape;
   void* data = nullptr;
+  Container container = Container::tensor;
 
   // Elements, or Error(limit) where the product does not fit.
   int64_t count() const;
@@ -33,6 +35,7 @@ class OwnedTensor {
   OwnedTensor() = default;
   OwnedTensor(DType dtype, std::vector<int64_t> shape);
   OwnedTensor(const Tensor& copied);
+  OwnedTensor(DType dtype, Container container, std::vector<OwnedTensor> items);
   OwnedTensor(OwnedTensor&&) = default;
   OwnedTensor& operator=(OwnedTensor&&) = default;
 
@@ -49,9 +52,11 @@ class OwnedTensor {
   Tensor view_;
   Buffer buffer_;
   std::unique_ptr<std::string[]> strings_;
+  std::vector<OwnedTensor> items_;
+  std::vector<Tensor> item_views_;
 };
 
-// As printed: "f32[1, 10]".
+// As printed: "f32[1, 10]", "sequence(f32[2], f32[3])".
 std::string text(const Tensor& tensor);
 
 }  // namespace tenon

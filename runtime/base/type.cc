@@ -44,7 +44,7 @@ bool Shape::operator==(const Shape& other) const { return std::equal(begin(), en
 
 bool Type::operator==(const Type& other) const {
   const bool same = quantisation == other.quantisation || (quantisation && other.quantisation && *quantisation == *other.quantisation);
-  return dtype == other.dtype && shape == other.shape && layout == other.layout && same && container == other.container;
+  return dtype == other.dtype && shape == other.shape && layout == other.layout && same && container == other.container && items == other.items;
 }
 
 std::string text(const Shape& shape, const Extents& extents) {
@@ -56,7 +56,7 @@ std::string text(const Shape& shape, const Extents& extents) {
 std::string text(const Type& type, const Extents& extents) {
   std::string out(name(type.dtype));
   if (type.dtype == DType::none) return out;
-  out += text(type.shape, extents);
+  out += type.items == Items::any ? "" : type.items == Items::none ? " empty" : text(type.shape, extents);
   if (type.container == Container::sequence) out = "sequence(" + out + ")";
   if (type.container == Container::optional) out = "optional(" + out + ")";
   if (type.container == Container::optional_sequence) out = "optional(sequence(" + out + "))";

@@ -53,15 +53,20 @@ struct Quantisation {
   bool operator==(const Quantisation&) const = default;
 };
 
-// Sequences and optionals of tensors are values too; their tensors get memory while running.
-enum class Container : uint8_t { tensor, sequence, optional, optional_sequence };
+// What is known of the shapes of the items of a sequence or an optional.
+enum class Items : uint8_t {
+  shaped,  // each has the type's shape; sizes on which they differ are decided by data
+  none,    // there is no item yet
+  any,     // not even the rank
+};
 
 struct Type {
   DType dtype = DType::none;  // what memory holds; none stands for an omitted value
-  Shape shape;                // logical
+  Shape shape;                // logical; of sequences and optionals: that of every item
   Layout layout;
   std::shared_ptr<const Quantisation> quantisation;
   Container container = Container::tensor;
+  Items items = Items::shaped;
 
   DType expressed() const { return quantisation ? quantisation->expressed : dtype; }
   bool operator==(const Type& other) const;

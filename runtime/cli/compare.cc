@@ -7,7 +7,16 @@ namespace tenon::cli {
 
 Difference compare(const Tensor& got, const Tensor& expected, double relative, double absolute) {
   Difference d;
-  if (got.dtype != expected.dtype || got.shape != expected.shape) return {false, text(got) + " where " + text(expected) + " is expected", 0, 0};
+  if (got.container != expected.container || got.dtype != expected.dtype || got.shape != expected.shape) return {false, text(got) + " where " + text(expected) + " is expected", 0, 0};
+  if (got.container != Container::tensor) {
+    for (int64_t i = 0; i < got.count(); ++i) {
+      const Difference item = compare(got.as<Tensor>()[i], expected.as<Tensor>()[i], relative, absolute);
+      d.largest = std::max(d.largest, item.largest);
+      d.of_range = std::max(d.of_range, item.of_range);
+      if (!item.same && d.same) d.same = false, d.reason = "item " + std::to_string(i) + ": " + item.reason;
+    }
+    return d;
+  }
   const int64_t n = got.count() * (is_complex(got.dtype) ? 2 : 1);
   if (got.dtype == DType::string) {
     for (int64_t i = 0; i < n && d.same; ++i)

@@ -1,15 +1,11 @@
 #include "exec/executor.h"
 
 #include <chrono>
-#include <cstring>
 
 #include "exec/reference.h"
-#include "ops/control.h"
 
 namespace tenon {
 namespace {
-
-Tensor tensor_of(const Operand& o) { return {static_cast<DType>(o.dtype), shape_of(o), o.data}; }
 
 std::vector<Array> run_subgraph(Reference&, const Graph& g, std::vector<Array> inputs) { return run_reference(g, std::move(inputs)); }
 
@@ -68,10 +64,14 @@ void Executor::run() {
 
 void Executor::run_steps(const Context& shared) {
   Faulting context{shared, this};
-  context.scratch = frame_.scratch();
-  context.worker_scratch = frame_.scratch() + frame_.worker_offset();
-  context.worker_stride = frame_.worker_stride();
   context.fault = fault;
+  // It moves where data decide that a step needs more.
+  const auto find_scratch = [&] {
+    context.scratch = frame_.scratch();
+    context.worker_scratch = frame_.scratch() + frame_.worker_offset();
+    context.worker_stride = frame_.worker_stride();
+  };
+  find_scratch();
   Step* steps = frame_.steps().data();
   const int n = static_cast<int>(frame_.steps().size());
   for (int i = 0; i < n; ++i) {
@@ -81,7 +81,7 @@ void Executor::run_steps(const Context& shared) {
       start = std::chrono::steady_clock::now();
     }
     if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
-    else run_slowly(i, context);
+    else run_slowly(i, context), find_scratch();
     if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
     if (observer_) observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
@@ -121,7 +121,7 @@ void Executor::run_slowly(int step, const Context& context) {
   const PlannedStep& p = frame_.plan().steps[static_cast<size_t>(step)];
   within([&] { return place_of(frame_.plan(), step); },
          [&] {
-           if (!p.subplans.empty()) return run_branch(step, context);
+           if (!p.subplans.empty()) return run_bodies(step, context);
            if (p.kernels.empty()) return run_by_reference(step);
            if (p.sized_by_data) size_by_content(step);
            frame_.provide(p);
@@ -140,45 +140,20 @@ void Executor::run_by_reference(int step) {
   std::vector<Array> arrays(static_cast<size_t>(p.sources));
   std::vector<const Array*> in;
   for (int i = 0; i < p.sources; ++i) {
-    if (plan.operands[p.first_operand + i].value != kNone) arrays[i] = read(frame_.operand(p.first_operand + i));
+    if (const ValueId v = plan.operands[p.first_operand + i].value; v != kNone) arrays[i] = read(plan.graph.values[v], frame_.operand(p.first_operand + i));
     in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &arrays[i]);
   }
-  const std::vector<Array> out = evaluate(node, in, run_subgraph);
+  std::vector<Array> out = evaluate(node, in, run_subgraph);
   for (int k = 0; k < p.destinations; ++k) {
     const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
-    if (o.value != kNone && p.sized_by_data) frame_.decide(o, out[k].shape.data());
-  }
-  frame_.provide(p);
-  for (int k = 0; k < p.destinations; ++k)
-    if (plan.operands[p.first_operand + p.sources + k].value != kNone) write(out[k], frame_.operand(p.first_operand + p.sources + k));
-}
-
-void Executor::run_branch(int step, const Context& context) {
-  const Plan& plan = frame_.plan();
-  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
-  const Node& node = plan.graph.nodes[p.node];
-  if (node.op != &ops::if_) return run_by_reference(step);
-  const bool taken = *static_cast<const uint8_t*>(frame_.operand(p.first_operand).data) != 0;
-  Executor& branch = *branches_[static_cast<size_t>(step)][taken ? 0 : 1];
-  Frame& inner = branch.frame_;
-  const Extents& e = *plan.graph.extents;
-  for (int32_t row = 0; row < static_cast<int32_t>(inner.values().size()) && row < static_cast<int32_t>(frame_.values().size()); ++row)
-    if ((e.is_symbol(row) || e.is_data(row)) && frame_.is_set(row)) inner.set_value(row, frame_.values()[static_cast<size_t>(row)]);
-  for (int i = 1; i < p.sources; ++i) inner.set_input(i - 1, tensor_of(frame_.operand(p.first_operand + i)));
-  inner.bind();
-  branch.observer_ = observer_;
-  branch.run_steps(context);
-  for (int k = 0; k < p.destinations; ++k) {
-    const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
-    if (o.value != kNone && p.sized_by_data) frame_.decide(o, inner.output(k).shape.data());
+    if (o.value != kNone && p.sized_by_data && out[k].container == Container::tensor) frame_.decide(o, out[k].shape.data());
   }
   frame_.provide(p);
   for (int k = 0; k < p.destinations; ++k) {
     if (plan.operands[p.first_operand + p.sources + k].value == kNone) continue;
-    const Tensor from = inner.output(k);
     const Operand& to = frame_.operand(p.first_operand + p.sources + k);
-    if (from.dtype == DType::string) std::copy_n(from.as<std::string>(), from.count(), static_cast<std::string*>(to.data));
-    else if (from.bytes()) std::memcpy(to.data, from.data, static_cast<size_t>(from.bytes()));
+    if (out[k].container != Container::tensor) *static_cast<Array*>(to.data) = std::move(out[k]);
+    else write(out[k], to);
   }
 }
 

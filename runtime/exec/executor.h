@@ -32,7 +32,12 @@ class Executor {
   void run_steps(const Context& context);
   void run_slowly(int step, const Context& context);
   void run_by_reference(int step);
+  // Control flow, in control.cc.
+  void run_bodies(int step, const Context& context);
   void run_branch(int step, const Context& context);
+  void run_loop(int step, const Context& context);
+  void enter(Frame& inner) const;
+  Tensor source(const PlannedStep& p, int i);
   void size_by_content(int step);
   void raise_fault(int step);
   static void fault(const Context& context, const char* what, int64_t value, int64_t bound);

@@ -27,7 +27,8 @@ class Stopwatch {
 
 Port port(const Graph& g, ValueId id, const std::string& name) {
   const Value& v = g.values[id];
-  Port p{name, v.type.dtype, {}};
+  Port p{name, v.type.dtype, {}, v.type.container};
+  if (p.container != Container::tensor) return p;
   for (Dim d : v.type.shape) p.shape.push_back(d.known() ? Axis{d.number(), ""} : Axis{-1, g.extents->text(d)});
   return p;
 }
@@ -77,6 +78,7 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
   stage(options, "plan");
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
   for (size_t i = 0; i < names.size(); ++i) m->outputs.push_back(port(model.graph, model.graph.outputs[i], names[i]));
+  for (const Port& p : m->outputs) m->has_containers |= p.container != Container::tensor;
   m->graph = std::move(model.graph);
   guess_hints(m->graph, m->plan_options);
   if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options);
@@ -96,8 +98,9 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
   for (size_t i = 0; i < given.size(); ++i) {
     const Tensor& t = given[i];
     const Port& p = inputs[i];
-    if (t.shape.size() != p.shape.size() || t.dtype != p.dtype)
+    if (t.container != p.container || t.dtype != p.dtype || (t.container == Container::tensor && t.shape.size() != p.shape.size()))
       throw Error(Code::bad_input, "given " + tenon::text(t)).within("input \"" + printable(p.name) + "\" is " + tenon::text(p));
+    if (t.container != Container::tensor) continue;
     for (size_t k = 0; k < t.shape.size(); ++k) {
       key.push_back(t.shape[k]);
       if (p.shape[k].size < 0 && !o.dims.emplace(p.shape[k].symbol, t.shape[k]).second && o.dims[p.shape[k].symbol] != t.shape[k])
@@ -126,6 +129,10 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
 std::string version() { return TENON_VERSION; }
 
 std::string text(const Port& p) {
+  if (p.container != Container::tensor) {
+    const std::string item(name(p.dtype));
+    return p.container == Container::sequence ? "sequence(" + item + ")" : p.container == Container::optional ? "optional(" + item + ")" : "optional(sequence(" + item + "))";
+  }
   std::string out(name(p.dtype));
   out += "[";
   for (size_t i = 0; i < p.shape.size(); ++i) out += (i ? ", " : "") + (p.shape[i].size >= 0 ? std::to_string(p.shape[i].size) : p.shape[i].symbol);

@@ -21,6 +21,7 @@ struct Model::Impl {
   Graph graph;                       // portable, after all passes
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
   std::vector<Port> inputs, outputs;
+  bool has_containers = false;       // among the outputs
   LoadTimes times;
 
   // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them.

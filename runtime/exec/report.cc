@@ -115,8 +115,8 @@ PlanReport explain(const Model::Impl& m) {
 void Checker::before(const Plan& plan, int step, const Step& s) {
   std::vector<Array> in;
   for (int i = 0; i < s.sources; ++i) {
-    const bool there = plan.operands[plan.steps[static_cast<size_t>(step)].first_operand + i].value != kNone;
-    in.push_back(there ? read(s.src[i]) : Array{});
+    const ValueId v = plan.operands[plan.steps[static_cast<size_t>(step)].first_operand + i].value;
+    in.push_back(v != kNone ? read(plan.graph.values[v], s.src[i]) : Array{});
   }
   sources_.push_back(std::move(in));
 }
@@ -132,7 +132,7 @@ void Checker::after(const Plan& plan, int step, const Step& s, double) {
   std::vector<Array> expected = evaluate(node, in);
   for (int k = 0; k < s.destinations; ++k) {
     const ValueId v = plan.operands[p.first_operand + p.sources + k].value;
-    if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string) continue;
+    if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string || plan.graph.values[v].type.container != Container::tensor) continue;
     const Array got = read(s.dst[k]);
     // What a quantised type cannot hold is cut off by whoever stores it.
     if (const auto& q = plan.graph.values[v].type.quantisation) expected[static_cast<size_t>(k)] = dequantised(quantised(expected[static_cast<size_t>(k)], *q, static_cast<DType>(s.dst[k].dtype)), *q);

@@ -22,7 +22,8 @@ struct Session::Impl {
   std::unique_ptr<Executor> executor;
   std::vector<Tensor> inputs;
   std::vector<bool> bound;
-  std::vector<OwnedTensor> results;  // of the reference
+  std::vector<OwnedTensor> results;  // of the reference; of a plan those that are sequences or optionals
+  std::vector<Array> containers;     // inputs that are sequences or optionals, as frames take them
   std::shared_ptr<const Model::Impl> settled;         // the model for the sizes of the last inputs
   std::vector<std::pair<void*, int64_t>> lent;        // memory bound to outputs
   // Output `tie.output` of one run is input `tie.input` of the next: two buffers that change places.
@@ -43,6 +44,7 @@ struct Session::Impl {
     set_inputs();
     executor->run();
     ++runs;
+    collect_containers();
     carry_states();
   }
 
@@ -69,24 +71,38 @@ struct Session::Impl {
   void set_inputs() {
     const std::vector<Tensor> given = settled ? planned_inputs() : std::vector<Tensor>{};
     const std::vector<Tensor>& all = settled ? given : inputs;
-    for (size_t i = 0; i < all.size(); ++i) executor->frame().set_input(static_cast<int>(i), all[i]);
+    containers.resize(all.size());
+    for (size_t i = 0; i < all.size(); ++i) {
+      Tensor t = all[i];
+      if (t.container != Container::tensor) {
+        containers[i] = array_of(t);
+        t.data = &containers[i];
+      }
+      executor->frame().set_input(static_cast<int>(i), t);
+    }
   }
 
   std::vector<Array> arrays() const {
     std::vector<Array> out;
-    for (const Tensor& t : planned_inputs()) out.push_back(array_of(t.dtype, t.shape, t.data));
+    for (const Tensor& t : planned_inputs()) out.push_back(array_of(t));
     return out;
   }
 
   void run_reference_executor() {
     results.clear();
-    for (const Array& a : run_reference(planned().graph, arrays())) {
-      OwnedTensor t(a.dtype, a.shape);
-      store(a, a.dtype, t.data());
-      results.push_back(std::move(t));
-    }
+    for (const Array& a : run_reference(planned().graph, arrays())) results.push_back(owned(a));
     ++runs;
     carry_states();
+  }
+
+  // Sequences and optionals as callers see them.
+  void collect_containers() {
+    if (!planned().has_containers) return;
+    results.clear();
+    for (size_t i = 0; i < model->outputs.size(); ++i) {
+      const Tensor t = executor->frame().output(static_cast<int>(i));
+      results.push_back(t.container == Container::tensor ? OwnedTensor() : owned(*t.as<Array>()));
+    }
   }
 
   std::vector<Tensor> outputs() const {
@@ -94,7 +110,10 @@ struct Session::Impl {
     if (!executor)
       for (const OwnedTensor& t : results) out.push_back(t.view());
     else
-      for (size_t i = 0; i < model->outputs.size(); ++i) out.push_back(executor->frame().output(static_cast<int>(i)));
+      for (size_t i = 0; i < model->outputs.size(); ++i) {
+        out.push_back(executor->frame().output(static_cast<int>(i)));
+        if (out.back().container != Container::tensor) out.back() = results.at(i).view();
+      }
     return out;
   }
 
@@ -198,10 +217,12 @@ CheckReport Session::check() {
   Checker c;
   impl_->set_inputs();
   impl_->executor->run(c);
+  impl_->collect_containers();
   const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
   const std::vector<Tensor> got = outputs();
   for (size_t i = 0; i < got.size(); ++i) {
-    const Array mine = array_of(got[i].dtype, got[i].shape, got[i].data);
+    if (got[i].container != Container::tensor) continue;
+    const Array mine = array_of(got[i]);
     double range = 0, error = 0;
     for (int64_t k = 0; k < static_cast<int64_t>(mine.cells.size()); ++k) {
       range = std::max(range, std::abs(expected[i].number(k)));

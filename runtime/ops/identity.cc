@@ -9,6 +9,7 @@ void infer(Inference& n) {
   t.dtype = n.dtype(0);
   t.shape = n.shape(0);
   t.container = n.type(0).container;
+  t.items = n.type(0).items;
   n.result(std::move(t));
 }
 

@@ -160,6 +160,22 @@ Shape Inference::broadcast(const Shape& a, const Shape& b) {
   return out;
 }
 
+Type Inference::joined(const Type& a, const Type& b) { return tenon::joined(*graph_.extents, a, b); }
+
+Type joined(Extents& extents, const Type& a, const Type& b) {
+  if (a.items == Items::none || b.items == Items::any) return b;
+  if (b.items == Items::none || a.items == Items::any) return a;
+  Type t = a;
+  if (a.shape.rank() != b.shape.rank()) {
+    t.items = Items::any;
+    t.shape = {};
+    return t;
+  }
+  for (int i = 0; i < t.shape.rank(); ++i)
+    if (a.shape[i] != b.shape[i]) t.shape[i] = extents.data(-1);
+  return t;
+}
+
 Extent Inference::count(const Shape& shape) const {
   Extent n(1);
   for (Dim d : shape) n = n * extent(d);
@@ -247,8 +263,9 @@ std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::ve
   return emit(std::move(n));
 }
 
-std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents) {
-  Graph g;
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents,
+                                 const Graph& sizes) {
+  Graph g(sizes, "");
   Node copy = node;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i] == kNone) continue;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/tensor.h"
 #include "ir/graph.h"
 #include "kernels/kernel.h"
 #include "ops/elementwise.h"
@@ -54,6 +55,11 @@ class Inference {
   // A size that data decide while running; the second form has a largest value.
   Extent data() { return extent(graph_.extents->data(-1)); }
   Extent data(Extent bound) { return extent(graph_.extents->data(bound)); }
+
+  // A size as it leaves a sequence: one that data decide is decided again.
+  Extent leaving(Dim d) { return graph_.extents->by_data(d) ? data() : extent(d); }
+  // The type of items that are of either type: sizes on which they differ are decided by data.
+  Type joined(const Type& a, const Type& b);
 
   // Appends an output.
   void result(DType dtype, const Shape& shape);
@@ -173,12 +179,15 @@ const Op& op_of(Function f);
 // Infers types (and, for shape values, contents) of the node's outputs into the graph. Errors gain the node as a place.
 void infer(Graph& g, NodeId n);
 
+Type joined(Extents& extents, const Type& a, const Type& b);
+
 // Appends a node and infers it. `outputs` are created in the graph with types as inferred.
 std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::vector<ValueId> inputs, int outputs = 1, std::string name = {},
                           std::vector<std::shared_ptr<Graph>> subgraphs = {});
 
 // Types of the outputs when the shapes and the integer contents of the inputs are numbers. `contents[i]` may be empty.
-std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents);
+// `sizes` has the extents of the items of sequences.
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents, const Graph& sizes = {});
 
 // Runs the reference of a node on arrays whose outputs have been shaped; applies the epilogue, which references do not see.
 void run_reference(Reference& r);
@@ -209,6 +218,9 @@ void round_elements(Array& array);
 // Between storage and cells.
 Array array_of(DType dtype, const std::vector<int64_t>& shape, const void* data);
 void store(const Array& array, DType dtype, void* data, bool saturate = false);
+// Of whatever the tensor is: a sequence or an optional too.
+Array array_of(const Tensor& tensor);
+OwnedTensor owned(const Array& array);
 
 // The elements of a line along one axis, for all lines of a shape: for (const Line& line : lines(shape, axis)) for (int64_t i : line).
 struct Line {

@@ -368,7 +368,9 @@ class Parser {
     if (scan_.accept("sequence")) return contained(Container::sequence);
     if (scan_.accept("optional")) return contained(Container::optional);
     t.dtype = dtype();
-    t.shape = shape();
+    if (scan_.at(")")) t.items = Items::any;
+    else if (scan_.accept("empty")) t.items = Items::none;
+    else t.shape = shape();
     if (scan_.accept("blocked")) {
       scan_.expect("(");
       t.layout.axis = static_cast<int8_t>(scan_.integer());
@@ -389,7 +391,9 @@ class Parser {
     scan_.expect("(");
     Type t = type();
     scan_.expect(")");
-    t.container = outer == Container::optional && t.container == Container::sequence ? Container::optional_sequence : outer;
+    if (t.container == Container::optional || t.container == Container::optional_sequence || (t.container == Container::sequence && outer == Container::sequence))
+      scan_.fail("a tensor, or a sequence in an optional,");
+    t.container = t.container == Container::sequence ? Container::optional_sequence : outer;
     return t;
   }
 

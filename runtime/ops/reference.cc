@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/tensor.h"
 #include "ops/op.h"
 #include "ops/quantize_range.h"
 
@@ -39,6 +38,26 @@ Array array_of(DType dtype, const std::vector<int64_t>& shape, const void* data)
 void store(const Array& array, DType dtype, void* data, bool saturate) {
   if (dtype == DType::string) std::copy(array.strings.begin(), array.strings.end(), static_cast<std::string*>(data));
   for (size_t i = 0; i < array.cells.size(); ++i) store_cell(dtype, data, static_cast<int64_t>(i), array.cells[i], saturate);
+}
+
+Array array_of(const Tensor& t) {
+  if (t.container == Container::tensor) return array_of(t.dtype, t.shape, t.data);
+  Array a;
+  a.dtype = t.dtype;
+  a.container = t.container;
+  for (int64_t i = 0; i < t.count(); ++i) a.items.push_back(array_of(t.as<Tensor>()[i]));
+  return a;
+}
+
+OwnedTensor owned(const Array& a) {
+  if (a.container == Container::tensor) {
+    OwnedTensor t(a.dtype, a.shape);
+    store(a, a.dtype, t.data());
+    return t;
+  }
+  std::vector<OwnedTensor> items;
+  for (const Array& item : a.items) items.push_back(owned(item));
+  return OwnedTensor(a.dtype, a.container, std::move(items));
 }
 
 namespace {
@@ -84,18 +103,22 @@ Array run_program(const Program& program, const std::vector<const Array*>& opera
 
 namespace {
 
-Type type_of(const Array& a) {
+Type type_of(const Array& a, Extents& extents) {
   Type t;
   t.dtype = a.dtype;
-  t.container = a.container;
   for (int64_t d : a.shape) t.shape.push(d);
+  if (a.container == Container::tensor) return t;
+  t.items = Items::none;
+  for (const Array& item : a.items) t = joined(extents, t, type_of(item, extents));
+  t.dtype = a.dtype;
+  t.container = a.container;
   return t;
 }
 
 // Of small integer arrays, whose elements may decide shapes.
 std::vector<Dim> contents_of(const Array& a) {
   std::vector<Dim> out;
-  if ((is_integer(a.dtype) || a.dtype == DType::boolean) && a.count() <= 4096)
+  if (a.container == Container::tensor && (is_integer(a.dtype) || a.dtype == DType::boolean) && a.count() <= 4096)
     for (const Cell& c : a.cells) out.push_back(c.integer);
   return out;
 }
@@ -109,7 +132,7 @@ std::vector<Array> run_parts(const Reference& r) {
   for (size_t i = 0; i < r.in.size(); ++i) {
     if (!r.in[i]) continue;
     Value v;
-    v.type = type_of(*r.in[i]);
+    v.type = type_of(*r.in[i], *g.extents);
     if (std::vector<Dim> content = contents_of(*r.in[i]); !content.empty()) v.content = std::make_shared<std::vector<Dim>>(std::move(content));
     whole.inputs[i] = g.add_value(std::move(v));
     arrays.push_back(*r.in[i]);
@@ -208,9 +231,10 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
                             void* executor) {
   std::vector<Type> types(in.size());
   std::vector<std::vector<Dim>> contents(in.size());
+  Graph sizes;
   for (size_t i = 0; i < in.size(); ++i) {
     if (!in[i]) continue;
-    types[i] = type_of(*in[i]);
+    types[i] = type_of(*in[i], *sizes.extents);
     contents[i] = contents_of(*in[i]);
   }
   Reference r;
@@ -220,7 +244,7 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
   r.executor = executor;
   // The subgraphs of control flow decide its outputs.
   if (!node.subgraphs.empty()) r.out.resize(node.outputs.size());
-  else for (const Type& t : infer_concrete(node, types, contents)) {
+  else for (const Type& t : infer_concrete(node, types, contents, sizes)) {
     Array a;
     a.dtype = t.dtype;
     a.container = t.container;

@@ -133,6 +133,7 @@ class Verifier {
     for (const auto& sub : n.subgraphs) {
       if (sub->extents != graph_.extents || sub->guards != graph_.guards) return "a subgraph has extents of its own";
       if (n.op == &ops::if_ && sub->inputs.size() + 1 != n.inputs.size()) return "a branch has another number of inputs than values are captured";
+      if (n.op == &ops::loop && sub->inputs.size() != n.inputs.size()) return "the body of a loop has another number of inputs than the loop";
       if (const std::string wrong = breach(*sub, stage_); !wrong.empty()) return "in its subgraph \"" + printable(sub->name) + "\": " + wrong;
     }
     return {};

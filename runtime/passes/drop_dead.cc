@@ -50,6 +50,7 @@ class Sizes {
     for (ValueId v : g.inputs) mark(g.value(v));
   }
   void mark(const Value& v) {
+    if (v.type.container != Container::tensor) return;
     for (Dim d : v.type.shape)
       if (!d.known() && extents_.is_data(d.row())) decided_[static_cast<size_t>(d.row())] = true;
   }

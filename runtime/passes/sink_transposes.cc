@@ -130,7 +130,7 @@ void into_matmul(Sweep& s, Node& n) {
 void sink_transposes(Graph& g) {
   Sweep s(g);
   s.run([&](Node& n) {
-    if (n.outputs.size() != 1 || !n.epilogue.empty() || !n.subgraphs.empty()) return;
+    if (n.inputs.empty() || n.outputs.size() != 1 || !n.epilogue.empty() || !n.subgraphs.empty()) return;
     if (n.op == &ops::matmul) return into_matmul(s, n);
     Permutation perm;
     std::optional<Node> moved = in_front(s, n, perm);

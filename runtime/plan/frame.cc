@@ -54,8 +54,10 @@ Frame::Frame(std::shared_ptr<const Plan> plan, int64_t memory_limit) : plan_(std
   offset_ = size_;
   late_.resize(plan_->buffers.size());
   late_strings_.resize(plan_->buffers.size());
+  late_arrays_.resize(plan_->buffers.size());
   own_outputs_.resize(plan_->outputs.size());
   output_strings_.resize(plan_->outputs.size());
+  output_arrays_.resize(plan_->outputs.size());
   input_data_.resize(plan_->inputs.size());
   given_.resize(plan_->outputs.size());
 }
@@ -75,6 +77,18 @@ void Frame::unify(int index, const Tensor& t) {
     throw Error(Code::bad_input, what).within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + text(t));
   };
   if (t.dtype != v.type.dtype) mismatch("the element type is " + std::string(name(t.dtype)) + ", not " + std::string(name(v.type.dtype)));
+  if (t.container != v.type.container) mismatch("one is a tensor, the other is none");
+  if (t.container != Container::tensor) {
+    const Array& given = *static_cast<const Array*>(t.data);
+    const Array& list = t.container == Container::optional_sequence && !given.items.empty() ? given.items[0] : given;
+    for (const Array& item : list.items) {
+      bool fits = v.type.items == Items::any || item.rank() == v.type.shape.rank() || item.container != Container::tensor;
+      for (int i = 0; fits && v.type.items == Items::shaped && i < item.rank(); ++i)
+        fits = !v.type.shape[i].known() || v.type.shape[i].number() == item.shape[static_cast<size_t>(i)];
+      if (!fits) mismatch("an item has another shape");
+    }
+    return;
+  }
   if (static_cast<int>(t.shape.size()) != v.type.shape.rank())
     mismatch("the rank is " + std::to_string(t.shape.size()) + ", not " + std::to_string(v.type.shape.rank()));
   for (int i = 0; i < v.type.shape.rank(); ++i) {
@@ -85,6 +99,8 @@ void Frame::unify(int index, const Tensor& t) {
       if (d.number() != given) mismatch("axis " + std::to_string(i) + ": " + std::to_string(given) + ", not " + std::to_string(d.number()));
       continue;
     }
+    // Of a body that runs repeatedly.
+    if (e.is_data(d.row())) set_value(d.row(), given);
     if (!e.is_symbol(d.row())) continue;  // an expression: compared by bind when its symbols are there
     if (seen_[d.row()] && values_[d.row()] != given)
       mismatch("axis " + std::to_string(i) + ": " + e.text(d) + " = " + std::to_string(given) + ", but another input gives " + std::to_string(values_[d.row()]));
@@ -160,15 +176,14 @@ void Frame::check(const Guard& g) const {
     throw Error(Code::bad_input, g.sentence + ": " + e.text(g.a) + " = " + std::to_string(a) + ", " + e.text(g.b) + " = " + std::to_string(b));
 }
 
-bool Frame::decided(const Guard& g) const {
+bool Frame::decided(Dim d, bool running) const {
   const Extents& e = *plan_->graph.extents;
   std::vector<int32_t> open;
-  for (Dim d : {g.a, g.b})
-    if (!d.known()) open.push_back(d.row());
+  if (!d.known()) open.push_back(d.row());
   while (!open.empty()) {
     const int32_t row = open.back();
     open.pop_back();
-    if (e.is_data(row) && !set_[row]) return false;
+    if (e.is_data(row) && !(running ? set_[row] : lent_[row])) return false;
     for (int32_t part : e.parts(row))
       if (part != row) open.push_back(part);
   }
@@ -199,10 +214,10 @@ void Frame::apply(const Delta& d, bool running) {
   for (int32_t i : d.guards) {
     const Guard& g = (*plan_->graph.guards)[i];
     const bool early = (!g.a.known() && by_data_[g.a.row()]) || (!g.b.known() && by_data_[g.b.row()]);
-    if (running ? decided(g) : !early) check(g);
+    if (!early || (decided(g.a, running) && decided(g.b, running))) check(g);
   }
   for (const Delta::Patch& p : d.patches) {
-    if (values_[p.row] < 0 && (running || !by_data_[p.row]))
+    if (values_[p.row] < 0 && (running || !by_data_[p.row] || decided(Dim::of_row(p.row), false)))
       throw Error(Code::bad_input, "the inputs are too small: a size of " + e.text(Dim::of_row(p.row)) + " would be " + std::to_string(values_[p.row]));
     *p.to = values_[p.row];
   }
@@ -215,12 +230,23 @@ void Frame::apply(const Delta& d, bool running) {
         if (const float cost = k->cost(steps_[s]); !best || cost < least) best = k, least = cost;
       steps_[s].kernel = best;
     }
+    if (running) grow_scratch(steps_[s]);
   }
   if (running) return;
   for (int32_t b : d.buffers) {
     const Dim bytes = plan_->buffers[b].bytes;
     size_[b] = plan_->has_data_sizes ? bounds_[bytes.row()] : values_[bytes.row()];
   }
+}
+
+void Frame::grow_scratch(const Step& s) {
+  const Needs n = s.kernel->needs(s);
+  if (aligned(n.scratch_bytes) <= shared_scratch_ && aligned(n.worker_scratch_bytes) <= worker_scratch_) return;
+  shared_scratch_ = std::max(shared_scratch_, aligned(n.scratch_bytes));
+  worker_scratch_ = std::max(worker_scratch_, aligned(n.worker_scratch_bytes));
+  const int64_t scratch = shared_scratch_ + worker_scratch_ * plan_->options.workers;
+  if (scratch > memory_limit_) throw Error(Code::limit, "a step needs " + std::to_string(scratch) + " bytes of working memory (option memory_limit)");
+  grow(scratch_, scratch, counters_);
 }
 
 void Frame::write_contents() {
@@ -261,7 +287,7 @@ void Frame::point() {
   for (size_t i = 0; i < plan_->outputs.size(); ++i) {
     const PlannedOperand& o = plan_->outputs[i];
     const Value& v = plan_->graph.values[o.value];
-    if (v.type.dtype == DType::string) continue;
+    if (v.type.dtype == DType::string || v.type.container != Container::tensor) continue;
     bool late = false;
     for (int k = 0; k < outputs_[i].rank; ++k) late |= outputs_[i].size[k] == kUnknown;
     if (late || plan_->has_data_sizes) continue;
@@ -354,7 +380,11 @@ void Frame::provide(const PlannedStep& step) {
     const bool output = o.place.kind == Place::output;
     const int32_t index = o.place.index;
     void* data;
-    if (o.model.dtype == static_cast<uint8_t>(DType::string)) {
+    if (container(o) != Container::tensor) {
+      auto& array = output ? output_arrays_[index] : late_arrays_[index];
+      if (!array) array = std::make_unique<Array>();
+      data = array.get();
+    } else if (o.model.dtype == static_cast<uint8_t>(DType::string)) {
       auto& strings = output ? output_strings_[index] : late_strings_[index];
       if (!strings) strings = std::make_unique<std::vector<std::string>>();
       strings->assign(static_cast<size_t>(element_count(operands_[at].size, operands_[at].rank)), {});
@@ -378,7 +408,7 @@ void Frame::provide(const PlannedStep& step) {
 
 Tensor Frame::output(int index) const {
   const Operand& o = outputs_[index];
-  return {static_cast<DType>(o.dtype), {o.size, o.size + o.rank}, o.data};
+  return {static_cast<DType>(o.dtype), {o.size, o.size + o.rank}, o.data, container(plan_->outputs[static_cast<size_t>(index)])};
 }
 
 }  // namespace tenon

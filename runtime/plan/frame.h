@@ -40,7 +40,7 @@ class Frame {
 
   const Plan& plan() const { return *plan_; }
 
-  // Binds input `index` to memory. Throws Error(bad_input) naming the input where type or shape do not fit.
+  // Binds input `index` to memory; of a sequence or an optional `data` is an Array, here and of outputs. Throws Error(bad_input) naming the input where type or shape do not fit.
   void set_input(int index, const Tensor& tensor);
   // Binds output `index` to the caller's memory of at least `bytes`; null gives it back to the frame.
   void set_output(int index, void* data, int64_t bytes);
@@ -67,11 +67,15 @@ class Frame {
 
  private:
   void unify(int index, const Tensor& tensor);
+  Container container(const PlannedOperand& o) const { return plan_->graph.values[o.value].type.container; }
   const Delta& delta(const std::vector<int32_t>& changed);
   void apply(const Delta& d, bool running);
   void check(const Guard& g) const;
-  bool decided(const Guard& g) const;
+  // Whether the data that decide d are there: while binding, what comes from outside; while running, what steps have decided too.
+  bool decided(Dim d, bool running) const;
   void offsets();
+  // Scratch for what the step needs at its sizes now.
+  void grow_scratch(const Step& s);
   void write_contents();
   void point();
   int64_t value(Dim d) const { return d.known() ? d.number() : values_[static_cast<size_t>(d.row())]; }
@@ -94,6 +98,7 @@ class Frame {
   std::vector<Buffer> late_, own_outputs_;
   struct Strings;
   std::vector<std::unique_ptr<std::vector<std::string>>> late_strings_, output_strings_;
+  std::vector<std::unique_ptr<Array>> late_arrays_, output_arrays_;  // of sequences and optionals
   std::vector<void*> input_data_;
   struct Given {
     void* data = nullptr;

@@ -94,6 +94,8 @@ Array read(const Operand& o, bool exact) {
   return a;
 }
 
+Array read(const Value& value, const Operand& o) { return value.type.container == Container::tensor ? read(o) : *static_cast<const Array*>(o.data); }
+
 void write(const Array& a, const Operand& o) {
   const DType type = static_cast<DType>(o.dtype);
   TENON_ASSERT(a.shape == shape_of(o));

@@ -23,6 +23,8 @@ int64_t bytes(const Operand& o);
 // Elements as cells: layout, quantisation and sub-byte storage undone. `exact`: a quantised operand is given as integers less their
 // zero points.
 Array read(const Operand& o, bool exact = false);
+// The same of a value of any kind: a sequence or an optional is an Array already.
+Array read(const Value& value, const Operand& o);
 // The reverse. Values beyond a quantised type's range are clamped.
 void write(const Array& array, const Operand& o);
 

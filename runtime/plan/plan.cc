@@ -92,17 +92,46 @@ class Planner {
         if (v != kNone) known = known && g.values[v].content && !g.is_output(v) && (is_integer(g.values[v].type.dtype) || g.values[v].type.dtype == DType::boolean);
       n.dead |= known;
     }
-    // What only they read is not needed either.
+    // What only they read is not needed either, unless it decides a size that someone needs.
     std::vector<int> uses = g.uses();
+    std::vector<bool> needed(static_cast<size_t>(g.extents->rows()));
+    for (ValueId v : g.outputs) need_sizes(v, needed);
     for (size_t i = g.nodes.size(); i-- > 0;) {
       Node& n = g.nodes[i];
-      if (n.dead || n.op->effects) continue;
-      if (std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return v != kNone && uses[v]; })) continue;
+      const auto read = [&](ValueId v) { return v != kNone && (uses[v] || decides(g.values[v].type, needed)); };
+      if (!n.dead && (n.op->effects || std::any_of(n.outputs.begin(), n.outputs.end(), read))) {
+        for (ValueId v : n.inputs) need_sizes(v, needed);
+        for (ValueId v : n.outputs) need_sizes(v, needed);
+        for (const auto& sub : n.subgraphs)
+          for (ValueId v : sub->inputs) need_content(sub->values[v], needed);
+      }
+      if (n.dead || n.op->effects || std::any_of(n.outputs.begin(), n.outputs.end(), read)) continue;
       n.dead = true;
       for (ValueId v : n.inputs)
         if (v != kNone) --uses[v];
     }
     compact(g);
+  }
+
+  // Marks the sizes that are part of those of v, and of its elements where they are sizes.
+  void need_sizes(ValueId v, std::vector<bool>& needed) const {
+    if (v == kNone) return;
+    for (Dim d : plan_->graph.values[v].type.shape) need(d, needed);
+    need_content(plan_->graph.values[v], needed);
+  }
+  void need_content(const Value& v, std::vector<bool>& needed) const {
+    if (v.content)
+      for (Dim d : *v.content) need(d, needed);
+  }
+  void need(Dim d, std::vector<bool>& needed) const {
+    if (d.known() || needed[static_cast<size_t>(d.row())]) return;
+    needed[static_cast<size_t>(d.row())] = true;
+    for (int32_t part : plan_->graph.extents->parts(d.row())) need(Dim::of_row(part), needed);
+  }
+  bool decides(const Type& t, const std::vector<bool>& needed) const {
+    return t.container == Container::tensor && std::any_of(t.shape.begin(), t.shape.end(), [&](Dim d) {
+             return !d.known() && plan_->graph.extents->is_data(d.row()) && needed[static_cast<size_t>(d.row())];
+           });
   }
 
   const void* constant_data(ValueId v) {

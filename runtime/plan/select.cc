@@ -45,6 +45,12 @@ double likely_bytes(const Value& v, const std::vector<int64_t>& values) {
   return n;
 }
 
+// Sequences and optionals are for references alone.
+bool touches_container(const Graph& g, const Node& n) {
+  const auto contained = [&](ValueId v) { return v != kNone && g.values[v].type.container != Container::tensor; };
+  return std::any_of(n.inputs.begin(), n.inputs.end(), contained) || std::any_of(n.outputs.begin(), n.outputs.end(), contained);
+}
+
 class Selector {
  public:
   Selector(Graph& g, const PlanOptions& options) : graph_(g), options_(options), likely_(likely_values(*g.extents, options)) {}
@@ -67,7 +73,8 @@ class Selector {
       return;
     }
     // A scalar function alone is a program of one row.
-    if (n.op->function != kNoFunction && n.epilogue.empty()) {
+    const bool strings = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return graph_.values[v].type.dtype == DType::string; });
+    if (n.op->function != kNoFunction && n.epilogue.empty() && !strings) {
       Program p{static_cast<int>(n.inputs.size()), {{static_cast<Function>(n.op->function), {}}}};
       for (int i = 0; i < p.operands; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i);
       n.op = &ops::pointwise;
@@ -142,6 +149,7 @@ class Selector {
   }
 
   Selection choose(const Node& n) {
+    if (touches_container(graph_, n)) return {};
     ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &options_);
     std::vector<Candidate> accepted;
     for (const Kernel* k : kernels_of(*n.op, options_.isa)) {
@@ -262,6 +270,7 @@ ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {
 }
 
 std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options) {
+  if (touches_container(g, node)) return {};
   ModelStep unknown(g, node, nullptr), likely(g, node, &options);
   std::vector<Candidate> out;
   for (const Kernel* k : kernels_of(*node.op, options.isa)) {
