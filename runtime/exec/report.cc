@@ -3,8 +3,7 @@
 
 #include "exec/model.h"
 #include "ir/text.h"
-#include "ops/conv.h"
-#include "ops/matmul.h"
+#include "plan/work.h"
 
 namespace tenon {
 namespace {
@@ -13,32 +12,6 @@ int64_t likely_bytes(const Type& t, const std::vector<int64_t>& values) {
   double n = bits(t.dtype) / 8.0;
   for (Dim d : t.shape) n *= static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
   return static_cast<int64_t>(n);
-}
-
-// Multiply-adds of a node at the likely sizes: products summed, of conv, matmul and what is made of them.
-double multiply_adds(const Graph& g, const Node& n, const std::vector<int64_t>& values) {
-  const auto size = [&](ValueId v, int axis) {
-    const Shape& s = g.values[v].type.shape;
-    const Dim d = s[axis < 0 ? axis + s.rank() : axis];
-    return static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
-  };
-  const auto count = [&](ValueId v) {
-    double c = 1;
-    for (int i = 0; i < g.values[v].type.shape.rank(); ++i) c *= size(v, i);
-    return c;
-  };
-  const std::string_view op = n.op->name;
-  if (op == "conv" || op == "conv_integer" || op == "dynamic_conv") return count(n.outputs[0]) * count(n.inputs[1]) / size(n.inputs[1], 0);
-  if (op == "conv_transpose") return count(n.inputs[0]) * count(n.inputs[1]) / size(n.inputs[1], 0);
-  if (op == "matmul") {
-    const bool t = n.attributes.is<Matmul>() && n.attributes.as<Matmul>().transpose_a;
-    const int rank = g.values[n.inputs[0]].type.shape.rank();
-    return count(n.outputs[0]) * size(n.inputs[0], rank == 1 ? 0 : t ? -2 : -1);
-  }
-  if (op == "matmul_integer" || op == "dynamic_matmul") return count(n.outputs[0]) * size(n.inputs[0], -1);
-  if (op == "lstm" || op == "gru" || op == "rnn" || op == "dynamic_lstm")
-    return size(n.inputs[0], 0) * size(n.inputs[0], 1) * (count(n.inputs[1]) + count(n.inputs[2]));
-  return 0;
 }
 
 void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspection& out, double& macs) {
