@@ -46,9 +46,8 @@ __attribute__((noinline)) void strip(const Strip& t) {
     });
     return;
   }
-  unroll<N>([&](auto i) TENON_INLINE {
-    store(static_cast<uint8_t*>(t.dst) + i * t.dst_step, requantised(real(sum[i]), t.multiplier, t.zero, t.low, t.high));
-  });
+  const Requantise requantise(t.zero, t.low, t.high);
+  requantise.store_rows<N>(static_cast<uint8_t*>(t.dst), t.dst_step, kLanes, t.multiplier, [&](auto i) TENON_INLINE { return sum[i]; });
 }
 
 using StripFunction = void (*)(const Strip&);

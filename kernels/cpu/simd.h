@@ -697,6 +697,33 @@ inline V power(V a, V b) {
   return load(x);
 }
 
+// Stores four vectors behind one another as bytes, each lane plus `zero`, clamped to [low, high], which are bounds of u8 where low >= 0, of
+// s8 where not. Lanes below the int16 count as the least of them; none is above.
+TENON_INLINE inline void store_four(uint8_t* p, I a, I b, I c, I d, int32_t zero, int32_t low, int32_t high) {
+#if defined(__AVX512BW__)
+  const __m512i add = _mm512_set1_epi16(static_cast<int16_t>(zero));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);  // packs go by 128 bits
+  const __m512i from = _mm512_set1_epi8(static_cast<char>(low)), to = _mm512_set1_epi8(static_cast<char>(high));
+  const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), add), cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), add);
+  const __m512i bytes = low >= 0 ? _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(ab, cd), from), to)
+                                 : _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(ab, cd), from), to);
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+#elif defined(__AVX2__)
+  const __m256i add = _mm256_set1_epi16(static_cast<int16_t>(zero)), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i from = _mm256_set1_epi8(static_cast<char>(low)), to = _mm256_set1_epi8(static_cast<char>(high));
+  const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), add), cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), add);
+  const __m256i bytes = low >= 0 ? _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(ab, cd), from), to)
+                                 : _mm256_min_epi8(_mm256_max_epi8(_mm256_packs_epi16(ab, cd), from), to);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(bytes, order));
+#else
+  const I from(low - zero), to(high - zero), add(zero);
+  store(p, xsimd::min(xsimd::max(a, from), to) + add);
+  store(p + kLanes, xsimd::min(xsimd::max(b, from), to) + add);
+  store(p + 2 * kLanes, xsimd::min(xsimd::max(c, from), to) + add);
+  store(p + 3 * kLanes, xsimd::min(xsimd::max(d, from), to) + add);
+#endif
+}
+
 // ------------------------------------------------------------------------------------------------ int8
 
 // One 32-bit lane of a product holds kDot neighbours along k: four bytes (left unsigned, right signed) with VNNI, else two int16,

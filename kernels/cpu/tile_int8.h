@@ -38,11 +38,34 @@ struct SumTile {
   bool clamped;
 };
 
-// `multiplier` and the bounds as in `requantised` of base/requantise.h.
-TENON_INLINE inline I requantised(V value, V multiplier, int32_t zero, int32_t low, int32_t high) {
-  const V scaled = least(most(value * multiplier, V(static_cast<float>(low - zero))), V(static_cast<float>(high - zero)));
-  return rounded(scaled) + I(zero);
-}
+// How sums become bytes, as `requantised` of base/requantise.h. A copy of its numbers stays in registers: whatever lies in memory could be
+// what a store of bytes changes.
+class Requantise {
+ public:
+  Requantise(int32_t zero, int32_t low, int32_t high)
+      : zero_(zero), low_(low), high_(high), bottom_(static_cast<float>(low - zero)), top_(static_cast<float>(high - zero)) {}
+
+  TENON_INLINE I operator()(V value, V multiplier) const { return rounded(least(most(value * multiplier, bottom_), top_)) + I(zero_); }
+
+  // sums(r), r = 0 .. M-1, are those of row r, with one multiplier a lane; rows lie `step` apart.
+  template <int M, class Sums>
+  TENON_INLINE void store_rows(uint8_t* to, int64_t step, int64_t lanes, V multiplier, Sums sums) const {
+    const auto one = [&](auto r) TENON_INLINE { store(to + r * step, (*this)(real(sums(r)), multiplier), lanes); };
+    if (step != kLanes || lanes != kLanes) return unroll<M>(one);
+    const auto scaled = [&](auto r) TENON_INLINE { return rounded(least(real(sums(r)) * multiplier, top_)); };
+    unroll<M / 4>([&](auto i) TENON_INLINE {
+      constexpr int r = 4 * i;
+      using Row = std::integral_constant<int, r>;
+      store_four(to + r * kLanes, scaled(Row{}), scaled(std::integral_constant<int, r + 1>{}), scaled(std::integral_constant<int, r + 2>{}),
+                 scaled(std::integral_constant<int, r + 3>{}), zero_, low_, high_);
+    });
+    unroll<M % 4>([&](auto i) TENON_INLINE { one(std::integral_constant<int, M / 4 * 4 + i>{}); });
+  }
+
+ private:
+  int32_t zero_, low_, high_;
+  V bottom_, top_;
+};
 
 template <int M, int N>
 TENON_INLINE inline void accumulate_sums(const SumTile& t, I (&sum)[M][N]) {
@@ -93,9 +116,13 @@ __attribute__((noinline)) void sum_tile(const SumTile& t) {
     });
     return;
   }
-  each([&](auto r, auto j, int64_t at) TENON_INLINE {
-    const I q = requantised(real(sum[r][j]), load(t.multiplier + j * kLanes), t.zero, t.low, t.high);
-    store(static_cast<uint8_t*>(t.c) + at, q, lanes(j));
+  const Requantise requantise(t.zero, t.low, t.high);
+  uint8_t* c = static_cast<uint8_t*>(t.c);
+  const int64_t row = t.c_row, vector = t.c_vector, last = t.lanes;
+  const float* multiplier = t.multiplier;
+  unroll<N>([&](auto j) TENON_INLINE {
+    requantise.store_rows<M>(c + j * vector, row, j + 1 == N ? last : kLanes, load(multiplier + j * kLanes),
+                             [&](auto r) TENON_INLINE { return sum[r][j]; });
   });
 }
 
@@ -204,10 +231,10 @@ struct Output {
 
   // n floats to dst[first + i].
   void requantise(const float* from, int64_t n, int64_t first) const {
+    const Requantise bytes(zero, low, high);
     const V scale(reciprocal);
-    vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE {
-      store(data_of_dst() + first + i, cpu::TENON_ISA::requantised(load(from + i, lanes), scale, zero, low, high), lanes);
-    });
+    uint8_t* to = data_of_dst() + first;
+    vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE { store(to + i, bytes(load(from + i, lanes), scale), lanes); });
   }
   uint8_t* data_of_dst() const { return static_cast<uint8_t*>(s.dst->data); }
 
