@@ -175,7 +175,7 @@ def compare(name, arguments, shared):
             e.milliseconds(seconds / 2)
         for _ in range(arguments.rounds):
             for e in engines:
-                time.sleep(0.03)  # a pool that spins after its run goes to sleep
+                time.sleep(0.12)  # the pool of ONNX Runtime spins for 40 ms after its run
                 times[e.name].append(e.milliseconds(seconds))
     finally:
         for e in [tenon, *peers]:
