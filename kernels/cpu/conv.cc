@@ -392,7 +392,9 @@ Needs needs_gather(const Step& s) {
 float cost_gather(const Step& s) {
   const Gather g(s);
   const float rows = static_cast<float>(g.group_outputs), pixels = static_cast<float>(g.c.n * g.c.group * round_up(g.c.pixels(), kLanes));
-  const float narrow = rows < 4 ? 4 / rows : 1.f;
+  // Panels of few vectors: each multiply-add waits for an element of the weight.
+  const int64_t vectors = smaller(kTileVectors, ceil_div(g.line, kLanes));
+  const float narrow = (rows < 4 ? 4 / rows : 1.f) * (vectors == 1 ? 3.f : vectors == 2 ? 1.5f : 1.f);
   const float sums = pixels * static_cast<float>(g.depth) * rows / kMultiplyAdds * 1.1f * narrow;
   const float gathering = pixels * static_cast<float>(g.depth * g.blocks) * (g.c.stride[2] == 1 ? 0.2f : 1.f);
   return sums + gathering + epilogue_cost(s, g.c.n * g.c.o * g.c.pixels()) + 200.f;

@@ -26,8 +26,10 @@ graph(%x: f32[batch, 1, samples], %w: f32[8, 1, 256])
   EXPECT_EQ(guessed(text, {{"samples", 300}}), (std::map<std::string, int64_t>{{"batch", 1}, {"samples", 300}}));
 }
 
-TEST(Hints, an_axis_that_leads_one_input_and_not_another_is_no_batch) {
-  EXPECT_EQ(guessed("graph(%x: f32[n, 8], %y: f32[b, n]) %z = matmul(%y, %x) return %z"), (std::map<std::string, int64_t>{{"b", 1}, {"n", 16}}));
+TEST(Hints, the_first_input_tells_what_a_symbol_is) {
+  using Map = std::map<std::string, int64_t>;
+  EXPECT_EQ(guessed("graph(%y: f32[b, n], %x: f32[n, 8]) %z = matmul(%y, %x) return %z"), (Map{{"b", 1}, {"n", 16}}));
+  EXPECT_EQ(guessed("graph(%x: f32[batch, t], %state: f32[2, batch, 8]) %y = relu(%x) return %y"), (Map{{"batch", 1}, {"t", 16}}));
 }
 
 TEST(Hints, what_is_always_small_does_not_count) {
