@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
+#include <stdexcept>
 
 #include "ops/op.h"
 #include "ops/quantize_range.h"
@@ -12,8 +14,17 @@ int64_t Array::count() const { return element_count(shape.data(), rank()); }
 void Array::resize(std::vector<int64_t> to) {
   shape = std::move(to);
   const int64_t n = count();
-  if (dtype == DType::string) strings.assign(static_cast<size_t>(n), {});
-  else cells.assign(static_cast<size_t>(is_complex(dtype) ? 2 * n : n), Cell{.integer = 0});
+  const auto no_memory = [&] {
+    return Error(Code::resource, "no memory for the " + std::to_string(n) + " elements of " + text(Tensor{dtype, shape, nullptr}) + " in the reference");
+  };
+  try {
+    if (dtype == DType::string) strings.assign(static_cast<size_t>(n), {});
+    else cells.assign(static_cast<size_t>(is_complex(dtype) ? 2 * n : n), Cell{.integer = 0});
+  } catch (const std::bad_alloc&) {
+    throw no_memory();
+  } catch (const std::length_error&) {
+    throw no_memory();
+  }
 }
 
 void Array::move(int64_t to, const Array& src, int64_t from) {
