@@ -28,11 +28,6 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
   return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
 }
 
-bool same_layout(const Layout& l, Wants wants, int16_t block) {
-  if (wants == Wants::any) return true;
-  return wants == Wants::plain ? l.block == 1 : l.block == block && l.axis == 1;
-}
-
 Layout layout_of(Wants wants, int16_t block) {
   Layout l;
   if (wants == Wants::blocked) l.axis = 1, l.block = block;
@@ -85,13 +80,13 @@ class Selector {
       push(std::move(n), {});
       return;
     }
-    const Layout wanted = source_layout(n, best.needs);
+    const Layout wanted = source_layout(n, best.needs), result = result_layout(wanted, best.needs);
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       ValueId& v = n.inputs[i];
       if (v == kNone || keeps_layout(n, i, best.needs)) continue;
-      v = in_layout(v, wanted);
+      v = in_layout(v, i < n.own_inputs() ? wanted : result);
     }
-    graph_.values[n.outputs[0]].type.layout = best.needs.dst == Wants::any ? wanted : layout_of(best.needs.dst, best.needs.block);
+    graph_.values[n.outputs[0]].type.layout = result;
     push(std::move(n), std::move(best));
   }
 
@@ -137,13 +132,17 @@ class Selector {
     return chosen;
   }
 
+  static Layout result_layout(const Layout& source, const Needs& needs) {
+    return needs.dst == Wants::any ? source : layout_of(needs.dst, needs.block);
+  }
+
   double reorder_cost(const Node& n, const Needs& needs) const {
-    const Layout wanted = source_layout(n, needs);
+    const Layout wanted = source_layout(n, needs), result = result_layout(wanted, needs);
     double cost = 0;
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       if (n.inputs[i] == kNone || keeps_layout(n, i, needs)) continue;
       const Value& v = graph_.values[n.inputs[i]];
-      if (v.type.layout != wanted && !v.constant) cost += likely_bytes(v, likely_) * kReorderNanosecondsPerByte;
+      if (v.type.layout != (i < n.own_inputs() ? wanted : result) && !v.constant) cost += likely_bytes(v, likely_) * kReorderNanosecondsPerByte;
     }
     return cost;
   }
