@@ -64,15 +64,7 @@ struct Plan {
 
  private:
   bool flatten(const Step& s) {
-    const int spatial = s.dst->rank - 2;
-    const auto one_row = [&](const Operand& o) {
-      for (int i = 0; i + 1 < spatial; ++i)
-        if (o.size[2 + i] > 1 && o.stride[2 + i] != o.stride[3 + i] * o.size[3 + i]) return false;
-      return true;
-    };
-    if (!one_row(s.src[0]) || !one_row(*s.dst)) return false;
-    for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
-      if (s.epilogue.reads[i - 1] == Reads::like_dst && !one_row(s.src[s.epilogue.first_source + i - 1])) return false;
+    if (!one_row(s.src[0]) || !one_row_of_dst(s)) return false;
     c.in[2] = c.out[2] = c.pixels();
     c.in[0] = c.in[1] = c.out[0] = c.out[1] = 1;
     return true;
@@ -283,14 +275,7 @@ struct Gather {
 
   explicit Gather(const Step& s) : c(s) {
     group_inputs = c.c / c.group, group_outputs = c.o / c.group, depth = group_inputs * c.window();
-    const auto one_line = [&](const Operand& o) {
-      for (int i = 2; i + 1 < o.rank; ++i)
-        if (o.size[i] > 1 && o.stride[i] != o.stride[i + 1] * o.size[i + 1]) return false;
-      return true;
-    };
-    bool joined = one_line(*s.dst);
-    for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
-      if (s.epilogue.reads[i - 1] == Reads::like_dst) joined = joined && one_line(s.src[s.epilogue.first_source + i - 1]);
+    const bool joined = one_row_of_dst(s);
     lines = joined ? 1 : c.out[0] * c.out[1], line = joined ? c.pixels() : c.out[2];
     pieces = ceil_div(line, kTileVectors * kLanes);
     blocks = smaller(ceil_div(group_outputs, 32), ceil_div(16, larger(1, c.n * c.group * lines * pieces)));

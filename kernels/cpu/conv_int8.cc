@@ -60,10 +60,7 @@ struct Plan {
 
  private:
   bool flatten(const Step& s) {
-    const auto one_row = [&](const Operand& o) { return o.rank < 4 || o.size[2] == 1 || o.stride[2] == o.stride[3] * o.size[3]; };
-    if (!one_row(s.src[0]) || !one_row(*s.dst)) return false;
-    for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
-      if (s.epilogue.reads[i - 1] == Reads::like_dst && !one_row(s.src[s.epilogue.first_source + i - 1])) return false;
+    if (!one_row(s.src[0]) || !one_row_of_dst(s)) return false;
     c.in[2] = c.out[2] = c.pixels();
     c.in[1] = c.out[1] = 1;
     return true;

@@ -82,6 +82,23 @@ inline Cut cut_row(int64_t planes, int64_t columns, int64_t most, int64_t panels
   return cut;
 }
 
+// Whether the pixels of a channel lie in memory as if they were one row.
+inline bool one_row(const Operand& o) {
+  int64_t step = o.stride[o.rank - 1];
+  for (int i = o.rank - 1; i > 1; --i) {
+    if (!known(o.size[i]) || !known(o.stride[i])) return false;
+    if (o.size[i] > 1 && o.stride[i] != step) return false;
+    step *= o.size[i];
+  }
+  return true;
+}
+// The same of dst and of what its epilogue reads like it.
+inline bool one_row_of_dst(const Step& s) {
+  for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
+    if (s.epilogue.reads[i - 1] == Reads::like_dst && !one_row(s.src[s.epilogue.first_source + i - 1])) return false;
+  return one_row(*s.dst);
+}
+
 // What every f32 convolution asks.
 inline const char* conv_reject(const Step& s) {
   for (int i = 0; i < own_sources(s); ++i)

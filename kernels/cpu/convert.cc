@@ -10,13 +10,6 @@ namespace {
 
 constexpr int64_t kChunk = 16384;
 
-// Elements in memory, padding lanes included.
-int64_t memory_count(const Operand& o) {
-  int64_t n = o.block;
-  for (int i = 0; i < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
-  return n;
-}
-
 // ---- cast
 bool small(DType t) { return t == DType::s32 || t == DType::u8 || t == DType::s8 || t == DType::boolean; }
 bool real16(DType t) { return t == DType::f16 || t == DType::bf16; }
@@ -27,7 +20,7 @@ const char* reject_cast(const Step& s) {
   if (s.epilogue.count) return "no epilogue";
   const auto known_type = [](DType t) { return t == DType::f32 || real16(t) || small(t) || t == DType::s64; };
   if (!known_type(from) || !known_type(to)) return "a type other than f32, f16, bf16, s64, s32, s8, u8, bool";
-  return nullptr;
+  return reject_gaps(s);
 }
 
 Needs any(const Step&) { return {.src = Wants::any, .dst = Wants::any}; }
@@ -140,7 +133,7 @@ const char* reject_scales(const Step& s, int64_t block_size) {
   if (has(s, 2) && !byte(s.src[2]) && !is(s.src[2], DType::s32)) return "the zero point is not u8, s8 or s32";
   if (s.epilogue.count) return "no epilogue";
   if (s.src[1].rank > 1) return "the scale has more than one axis";
-  return nullptr;
+  return reject_gaps(s);
 }
 
 const char* reject_quantize(const Step& s) {
@@ -211,8 +204,8 @@ bool stored_in_bytes(const Operand& o) { return byte(o) && o.scale && !o.per_axi
 
 const char* reject_identity(const Step& s) {
   if (s.epilogue.count) return "no epilogue";
-  if (is_f32(*s.src) && stored_in_bytes(*s.dst)) return nullptr;
-  return stored_in_bytes(*s.src) && is_f32(*s.dst) ? nullptr : "not between f32 and u8 or s8 with one scale";
+  if ((is_f32(*s.src) && stored_in_bytes(*s.dst)) || (stored_in_bytes(*s.src) && is_f32(*s.dst))) return reject_gaps(s);
+  return "not between f32 and u8 or s8 with one scale";
 }
 
 void run_identity(const Step& s, const Context& context) noexcept {
@@ -234,7 +227,7 @@ void run_identity(const Step& s, const Context& context) noexcept {
 const char* reject_dynamic(const Step& s) {
   if (!is_f32(*s.src)) return "src is not f32";
   if (s.epilogue.count) return "no epilogue";
-  return nullptr;
+  return reject_gaps(s);
 }
 
 Needs needs_dynamic(const Step& s) {
@@ -274,41 +267,13 @@ void run_dynamic(const Step& s, const Context& context) noexcept {
   parallel(context, n, kChunk, [&](int64_t begin, int64_t end, int) { quantise_run(src + begin, mutable_data<uint8_t>(*s.dst) + begin, end - begin, scale, zero); });
 }
 
-// ---- identity between real and quantised storage
-const char* reject_stored(const Step& s) {
-  const bool in = is_f32(*s.src) && s.dst->scale && byte(*s.dst), out = is_f32(*s.dst) && s.src->scale && byte(*s.src);
-  if (!in && !out) return "not between f32 and quantised bytes";
-  if (s.src->per_axis || s.dst->per_axis) return "scales go along an axis";
-  if (s.epilogue.count) return "no epilogue";
-  return nullptr;
-}
-
-void run_stored(const Step& s, const Context& context) noexcept {
-  const Operand &src = *s.src, &dst = *s.dst;
-  parallel(context, memory_count(src), kChunk, [&](int64_t begin, int64_t end, int) {
-    const int64_t n = end - begin;
-    if (dst.scale) {
-      if (is(dst, DType::u8)) quantise_run(data(src) + begin, mutable_data<uint8_t>(dst) + begin, n, *dst.scale, *dst.zero);
-      else quantise_run(data(src) + begin, mutable_data<int8_t>(dst) + begin, n, *dst.scale, *dst.zero);
-      return;
-    }
-    const V scale(*src.scale);
-    const I zero(*src.zero);
-    vectors(n, [&](int64_t i, int64_t lanes) {
-      const I q = is(src, DType::u8) ? load(data<uint8_t>(src) + begin + i, lanes) : load(data<int8_t>(src) + begin + i, lanes);
-      store(mutable_data(dst) + begin + i, real(q - zero) * scale, lanes);
-    });
-  });
-}
-
 #define TENON_CONVERT(op_, name_, reject_, needs_, run_) \
   {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_elements, .pack = nullptr, .run = run_}
 const Kernel kKernels[] = {
     TENON_CONVERT("cast", "cast_any_blocks", reject_cast, any, run_cast),
     TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),
     TENON_CONVERT("dequantize", "dequantize_int_rows", reject_dequantize, needs_scales, run_dequantize),
-    TENON_CONVERT("identity", "identity_f32_u8_elements", reject_identity, any, run_identity),
-    TENON_CONVERT("identity", "identity_int8_stored", reject_stored, any, run_stored),
+    TENON_CONVERT("identity", "identity_int8_stored", reject_identity, any, run_identity),
     TENON_CONVERT("dynamic_quantize", "dynamic_quantize_f32_pieces", reject_dynamic, needs_dynamic, run_dynamic),
 };
 }  // namespace

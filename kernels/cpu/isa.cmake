@@ -16,15 +16,18 @@ else()
   set(TENON_NEEDS_avx512vnni ${TENON_NEEDS_avx512} avx512vnni)
   set(TENON_FAMILIES_avx512vnni "_int8$")  # it adds the int8 dot product alone: other families would be the code of avx512 again
 endif()
+if(TENON_LEVELS)
+  list(FILTER TENON_ISAS INCLUDE REGEX "^(${TENON_LEVELS})$")
+endif()
 
 # Sealing: `ld -r --force-group-allocation` dissolves the groups of inline functions and `objcopy` hides all but the table, so
 # that no linker can take a function of one level for another's. The code is optimised even in Debug: xsimd 8.1 does not compile
-# for AVX-512 at -O0.
+# for AVX-512 at -O0. TENON_KERNEL_FLAGS of a preset keep checkers from holding arrays of vectors in memory, which compiles for minutes.
 function(tenon_kernel family isa)
   set(object kernel_${family}_${isa})
   add_library(${object} OBJECT kernels/cpu/${family}.cc)
   target_compile_options(${object} PRIVATE ${TENON_FLAGS_${isa}} -O2 -fno-exceptions -fno-rtti -fno-gnu-unique -fno-math-errno
-                                           -fno-trapping-math -Wno-psabi)
+                                           -fno-trapping-math -Wno-psabi ${TENON_KERNEL_FLAGS})
   target_compile_definitions(${object} PRIVATE TENON_ISA=${isa} TENON_ISA_NAME="${isa}" TENON_ISA_LEVEL=::tenon::Isa::${isa})
   target_include_directories(${object} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime)
   target_link_libraries(${object} PRIVATE tenon_headers)

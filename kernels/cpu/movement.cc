@@ -38,6 +38,11 @@ const char* reject_elements(const Step& s) {
   return nullptr;
 }
 
+const char* reject_flat(const Step& s) {
+  const char* why = reject_elements(s);
+  return why ? why : reject_gaps(s);
+}
+
 Needs plain(const Step&) { return {}; }
 
 float cost(const Step& s) { return 60 + 2.f * static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes; }
@@ -54,7 +59,7 @@ void run_transpose(const Step& s, const Context& context) noexcept {
   copy_box(b, *s.src, 0, *s.dst, 0, context);
 }
 
-// ---- expand and reshape, identity: a copy with broadcasting
+// ---- expand and identity: a copy with broadcasting
 void run_expand(const Step& s, const Context& context) noexcept {
   Box b;
   const int skip = s.dst->rank - s.src->rank;
@@ -65,6 +70,7 @@ void run_expand(const Step& s, const Context& context) noexcept {
   copy_box(b, *s.src, 0, *s.dst, 0, context);
 }
 
+// ---- the same elements in another shape
 void run_flat(const Step& s, const Context& context) noexcept {
   Box b;
   b.add(count(*s.dst), 1, 1);
@@ -190,26 +196,16 @@ const char* reject_pad(const Step& s) {
   return reject_elements(s);
 }
 
-template <class T>
-void fill(const Operand& dst, T value, const Context& context) {
-  parallel(context, count(dst), 65536, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) mutable_data<T>(dst)[i] = value;
-  });
-}
-
-void fill_with(const Operand& dst, const Operand* value, const Context& context) {
-  switch (element_bytes(dst)) {
-    case 1: return fill<uint8_t>(dst, value ? *data<uint8_t>(*value) : uint8_t{0}, context);
-    case 2: return fill<uint16_t>(dst, value ? *data<uint16_t>(*value) : uint16_t{0}, context);
-    case 4: return fill<uint32_t>(dst, value ? *data<uint32_t>(*value) : 0u, context);
-    default: return fill<uint64_t>(dst, value ? *data<uint64_t>(*value) : uint64_t{0}, context);
-  }
-}
-
 void run_pad(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<Pad>(s);
   const Operand &src = *s.src, &dst = *s.dst;
-  fill_with(dst, has(s, 2) ? &s.src[2] : nullptr, context);
+  // dst full of the value, then src where it belongs.
+  uint64_t nothing = 0;
+  Operand value = src;
+  value.data = has(s, 2) ? s.src[2].data : &nothing;
+  Box all;
+  for (int i = 0; i < dst.rank; ++i) all.add(dst.size[i], 0, dst.stride[i]);
+  copy_box(all, value, 0, dst, 0, context);
   const int64_t* pads = data<int64_t>(s.src[1]);
   const int64_t axes = a.axes.empty() ? src.rank : static_cast<int64_t>(a.axes.size());
   int64_t before[kMaxRank] = {};
@@ -283,7 +279,7 @@ void run_pad_rows(const Step& s, const Context& context) noexcept {
 // ---- gather
 const char* reject_gather(const Step& s) {
   if (!is(s.src[1], DType::s64) && !is(s.src[1], DType::s32)) return "indices are neither s64 nor s32";
-  return reject_elements(s);
+  return reject_flat(s);
 }
 
 void run_gather(const Step& s, const Context& context) noexcept {
@@ -319,11 +315,11 @@ const Kernel kKernels[] = {
     TENON_MOVE("pad", "pad_any_rows", reject_pad_rows, plain, cost, run_pad_rows),
     TENON_MOVE("tile", "tile_any_box", reject_elements, plain, cost, run_tile),
     TENON_MOVE("gather", "gather_any_rows", reject_gather, plain, cost, run_gather),
-    TENON_MOVE("reshape", "reshape_any_flat", reject_elements, plain, cost, run_flat),
-    TENON_MOVE("squeeze", "squeeze_any_flat", reject_elements, plain, cost, run_flat),
-    TENON_MOVE("unsqueeze", "unsqueeze_any_flat", reject_elements, plain, cost, run_flat),
-    TENON_MOVE("flatten", "flatten_any_flat", reject_elements, plain, cost, run_flat),
-    TENON_MOVE("identity", "identity_any_flat", reject_elements, plain, cost, run_flat),
+    TENON_MOVE("reshape", "reshape_any_flat", reject_flat, plain, cost, run_flat),
+    TENON_MOVE("squeeze", "squeeze_any_flat", reject_flat, plain, cost, run_flat),
+    TENON_MOVE("unsqueeze", "unsqueeze_any_flat", reject_flat, plain, cost, run_flat),
+    TENON_MOVE("flatten", "flatten_any_flat", reject_flat, plain, cost, run_flat),
+    TENON_MOVE("identity", "identity_any_box", reject_elements, plain, cost, run_expand),
 };
 }  // namespace
 extern const KernelTable movement_table{kKernels, sizeof kKernels / sizeof *kKernels};

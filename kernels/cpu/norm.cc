@@ -43,7 +43,7 @@ const char* reject_row(const Step& s) {
     for (int i = 0; i < s.src[k].rank; ++i)
       if (!known(s.src[k].size[i]) || s.src[k].size[i] != s.src->size[axis + i]) return "scale or bias has not the shape of the axes that are normalised";
   }
-  return nullptr;
+  return reject_gaps(s);
 }
 
 Needs needs(const Step&) { return {.in_place = true}; }
@@ -76,7 +76,7 @@ void run_rows(const Step& s, const Context& context) noexcept {
 const char* reject_group(const Step& s) {
   if (!is_f32(*s.src) || !is_f32(*s.dst) || !is_f32(s.src[1]) || !is_f32(s.src[2])) return "an operand is not f32";
   if (s.epilogue.count) return "no epilogue";
-  return nullptr;
+  return reject_gaps(s);
 }
 
 void run_groups(const Step& s, const Context& context) noexcept {
@@ -93,8 +93,8 @@ void run_groups(const Step& s, const Context& context) noexcept {
       const float mean = mean_of(x, n), k = inverse_root(mean_square_of(x, n, mean) + epsilon);
       for (int64_t c = 0; c < each; ++c) {
         const int64_t channel = g % groups * each + c;
-        const V w(k * scale[channel]), b(bias[channel] - mean * k * scale[channel]);
-        vectors(pixels, [&](int64_t i, int64_t lanes) { store(to + g * n + c * pixels + i, fma(load(x + c * pixels + i, lanes), w, b), lanes); });
+        const V m(mean), w(k * scale[channel]), b(bias[channel]);
+        vectors(pixels, [&](int64_t i, int64_t lanes) { store(to + g * n + c * pixels + i, fma(load(x + c * pixels + i, lanes) - m, w, b), lanes); });
       }
     }
   });

@@ -19,6 +19,15 @@ inline bool known(const Operand& o) {
   return true;
 }
 
+// For kernels that read and write without looking at strides.
+inline const char* reject_gaps(const Step& s) {
+  for (int i = 0; i < s.sources; ++i)
+    if (has(s, i) && !s.src[i].dense) return "a source has gaps";
+  for (int i = 0; i < s.destinations; ++i)
+    if (s.dst[i].dtype && !s.dst[i].dense) return "dst has gaps";
+  return nullptr;
+}
+
 // Whether neighbours along the last axis are neighbours in memory.
 inline bool contiguous(const Operand& o) {
   return o.rank == 0 || o.size[o.rank - 1] == 1 || o.stride[o.rank - 1] == 1 || o.stride[o.rank - 1] == kUnknown;
@@ -44,6 +53,12 @@ T* mutable_data(const Operand& o) {
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+// Elements of memory without gaps, padding lanes included.
+inline int64_t memory_count(const Operand& o) {
+  int64_t n = o.block;
+  for (int i = 0; i < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
+  return n;
+}
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 inline float larger(float a, float b) { return a > b ? a : b; }

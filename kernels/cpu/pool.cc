@@ -64,7 +64,7 @@ const char* reject(const Step& s) {
   if (s.destinations > 1 && s.dst[1].dtype) return "the indices are wanted";
   if (s.src->rank > 5) return "more than three spatial axes";
   if (s.epilogue.count) return "no epilogue";
-  return nullptr;
+  return reject_gaps(s);
 }
 
 Needs needs_blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }

@@ -2,7 +2,7 @@
 // Axes are walked in memory order, neighbours of one kind merged. Where the innermost axis is reduced, runs of src are folded into four
 // vectors; where it is kept, vectors of dst collect over the reduced axes. Blocked layouts are of the second kind: the block is the
 // innermost axis and is kept.
-#include "kernels/cpu/operand.h"
+#include "kernels/cpu/box.h"
 #include "kernels/cpu/simd.h"
 #include "ops/reduce.h"
 
@@ -175,6 +175,7 @@ const char* reject(const Step& s) {
   if (!is_f32(*s.src) || !is_f32(*s.dst)) return "src or dst is not f32";
   if (has(s, 1)) return "the axes are not an attribute";
   if (a.kind == Reduction::log_sum_exp) return "log_sum_exp needs a maximum first";
+  if (!s.dst->dense) return "dst has gaps";
   if (s.epilogue.count) return "no epilogue";
   for (int i = 0; i < s.src->rank; ++i)
     if (reduces(a, i, s.src->rank) && (!known(s.src->size[i]) ? false : s.src->size[i] == 0)) return "there is nothing to reduce";
@@ -210,8 +211,13 @@ void run(const Step& s, const Context& context) noexcept {
   const float* from = data(src);
   float* to = mutable_data(dst);
   if (nothing) {
-    const float neutral = a.kind == Reduction::max ? -INFINITY : a.kind == Reduction::min ? INFINITY : a.kind == Reduction::prod ? 1.f : a.kind == Reduction::mean ? NAN : a.kind == Reduction::log_sum ? -INFINITY : 0.f;
-    for (int64_t i = 0, n = count(dst); i < n; ++i) to[i] = neutral;
+    const float neutral[2] = {a.kind == Reduction::max ? -INFINITY : a.kind == Reduction::min ? INFINITY : a.kind == Reduction::prod ? 1.f : a.kind == Reduction::mean ? NAN : a.kind == Reduction::log_sum ? -INFINITY : 0.f, 0};  // read as any element is
+    Operand value = src;
+    value.data = const_cast<float*>(neutral);
+    Box all;
+    for (int i = 0; i < dst.rank; ++i) all.add(i == dst.block_axis ? ceil_div(dst.size[i], dst.block) : dst.size[i], 0, dst.stride[i]);
+    if (dst.block > 1) all.add(dst.block, 0, 1);
+    copy_box(all, value, 0, dst, 0, context);
     return;
   }
   switch (a.kind) {

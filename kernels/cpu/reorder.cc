@@ -8,7 +8,7 @@ namespace {
 const char* reject(const Step& s) {
   if (!element_bytes(*s.src)) return "elements are not of 1, 2, 4 or 8 bytes";
   if (s.epilogue.count) return "a copy has no epilogue";
-  return nullptr;
+  return s.src->block == s.dst->block ? nullptr : reject_gaps(s);
 }
 
 Needs needs(const Step& s) {
@@ -85,13 +85,11 @@ void run_blocks(const Step& s, const Context& context) {
 void run(const Step& s, const Context& context) noexcept {
   const int64_t size = element_bytes(*s.src);
   if (s.src->block == s.dst->block) {
-    int64_t elements = 1;
-    for (int i = 0; i < s.src->rank; ++i) elements *= i == s.src->block_axis ? round_up(s.src->size[i], s.src->block) : s.src->size[i];
-    const int64_t bytes = elements * size;
-    parallel(context, bytes, 65536, [&](int64_t begin, int64_t end, int) {
-      std::memcpy(mutable_data<char>(*s.dst) + begin, data<char>(*s.src) + begin, static_cast<size_t>(end - begin));
-    });
-    return;
+    Box b;
+    for (int i = 0; i < s.src->rank; ++i)
+      b.add(i == s.src->block_axis ? ceil_div(s.src->size[i], s.src->block) : s.src->size[i], s.src->stride[i], s.dst->stride[i]);
+    if (s.src->block > 1) b.add(s.src->block, 1, 1);
+    return copy_box(b, *s.src, 0, *s.dst, 0, context);
   }
   if (size == 1) run_blocks<uint8_t>(s, context);
   if (size == 2) run_blocks<uint16_t>(s, context);

@@ -523,8 +523,8 @@ TENON_INLINE inline V load_f16(const uint16_t* p, int64_t lanes = kLanes) {
 // Adding 2^(exponent + 13) lets the float adder round the bits that f16 does not have.
 TENON_INLINE inline void store_f16(uint16_t* p, V v, int64_t lanes = kLanes) {
   const V a = abs(v);
-  const V step = most(from_bits((bits(a) & I(0x7f800000)) + I(13 << 23)), V(0.5f));
   const V kept = least(a, V(65536.f));
+  const V step = most(from_bits((bits(kept) & I(0x7f800000)) + I(13 << 23)), V(0.5f));
   const I small = bits(kept + V(0.5f)) - bits(V(0.5f));
   const V whole = (kept + step) - step;
   const I normal = right<13>(bits(whole) - I(112 << 23));

@@ -46,7 +46,7 @@ void lines(const float* src, float* dst, int64_t n, int64_t step, int64_t lanes,
 const char* reject(const Step& s) {
   if (!is_f32(*s.src) || !is_f32(*s.dst)) return "src or dst is not f32";
   if (s.epilogue.count) return "no epilogue";
-  return s.src->rank ? nullptr : "src has no axis";
+  return s.src->rank ? reject_gaps(s) : "src has no axis";
 }
 
 Needs needs(const Step&) { return {.in_place = true}; }
