@@ -1,0 +1,49 @@
+#include "harness/problem.h"
+#include "ops/matmul.h"
+
+namespace tenon {
+namespace {
+
+// a [batch, m, k] and b [k, n] or [batch, k, n], as transposes and vectors too.
+Problem product(Random& r, int64_t m, int64_t n, int64_t k) {
+  Matmul a{r.chance(0.3), r.chance(0.4)};
+  std::vector<int64_t> left = a.transpose_a ? std::vector<int64_t>{k, m} : std::vector<int64_t>{m, k};
+  std::vector<int64_t> right = a.transpose_b ? std::vector<int64_t>{n, k} : std::vector<int64_t>{k, n};
+  const int64_t batch = r.in(1, 3);
+  if (r.chance(0.4)) left.insert(left.begin(), batch);
+  if (r.chance(0.3)) right.insert(right.begin(), r.chance(0.5) ? batch : 1);
+  if (r.chance(0.1)) left.insert(left.begin(), {2, 1}), left.erase(left.begin() + 2, left.end() - 2);
+  if (r.chance(0.05)) a.transpose_a = false, left = {k};
+  if (r.chance(0.05)) a.transpose_b = false, right = {k};
+  Source b = f32(right);
+  b.constant = r.chance(0.5);
+  Problem p{"matmul", a, {f32(left), b}};
+  std::vector<int64_t> dst;
+  for (size_t i = 2; i < std::max(left.size(), right.size()); ++i) {
+    const auto at = [&](const std::vector<int64_t>& s) { return s.size() > 2 && i < s.size() ? s[s.size() - 1 - i] : 1; };
+    dst.insert(dst.begin(), std::max(at(left), at(right)));
+  }
+  if (left.size() > 1) dst.push_back(m);
+  if (right.size() > 1) dst.push_back(n);
+  if (right.size() > 1 && r.chance(0.5)) {
+    p.after = {{row(Function::add, 0, 1)}, {constant(f32({n}))}};
+    if (r.chance(0.5)) p.after.rows.push_back(row(r.pick({Function::relu, Function::tanh}), 2));
+  } else if (r.chance(0.3)) {
+    p.after = {{row(Function::add, 0, 1), row(Function::clip, 4, 2, 3)}, {f32(dst), scalar(-1), scalar(2)}};
+  }
+  return p;
+}
+
+TEST(GemmKernels, agree) {
+  sweep([](int64_t n, Random& r) {
+    check(product(r, n, r.in(1, 40), r.in(1, 40)));
+    check(product(r, r.in(1, 40), n, r.in(1, 40)));
+    check(product(r, r.in(1, 40), r.in(1, 40), n));
+  });
+  check("matmul", Matmul{}, {f32({5, 1100}), constant(f32({1100, 50}))});
+  check("matmul", Matmul{.transpose_a = true}, {f32({512, 130}), f32({512, 97})});
+  expect_every_kernel("gemm");
+}
+
+}  // namespace
+}  // namespace tenon
