@@ -3,6 +3,7 @@
 # Looks first at what is missing: where nothing is, it returns at once and needs neither rights nor a network.
 #   install.sh           what ./dev build, demo, test and bench need
 #   install.sh neon      also the cross compiler and emulator for ./dev test --neon
+#   install.sh fuzz      also clang for ./dev test --fuzz
 #   install.sh format    also clang-format
 set -eu
 
@@ -11,8 +12,9 @@ packages="g++ cmake ninja-build ccache git libssl-dev zlib1g-dev libxsimd-dev li
 for group in "$@"; do
   case $group in
     neon) packages="$packages g++-aarch64-linux-gnu qemu-user googletest" ;;
+    fuzz) packages="$packages clang" ;;
     format) packages="$packages clang-format" ;;
-    *) echo "install.sh: no group is named \"$group\"; there are neon and format" >&2; exit 2 ;;
+    *) echo "install.sh: no group is named \"$group\"; there are neon, fuzz and format" >&2; exit 2 ;;
   esac
 done
 

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs every fuzz target for a while, from seeds made of what lies in the repository. What it finds stays in build/fuzz/found.
+#   run.sh SECONDS
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=$1
+mkdir -p build/fuzz/found
+for target in build/fuzz/tests/fuzz_*; do
+  name=${target##*fuzz_}
+  corpus=build/fuzz/corpus/$name
+  mkdir -p "$corpus"
+  case $name in
+    onnx) { printf '\0' && cat bench/zoo/digits/digits.onnx; } >"$corpus/digits" ;;
+    numpy) cp bench/zoo/digits/digits_test.npz "$corpus/digits" ;;
+    graph) sed -n 's|^//   ||p' runtime/ir/text.h >"$corpus/example" ;;
+  esac
+  log=build/fuzz/$name.log
+  if ! "$target" "$corpus" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 -artifact_prefix="build/fuzz/found/$name-" >"$log" 2>&1; then
+    tail -n 40 "$log"
+    echo "fuzz_$name found something; repeat: $target build/fuzz/found/$name-*"
+    exit 1
+  fi
+  echo "fuzz_$name: $(sed -n 's/^Done \([0-9]* runs in [0-9]* second\)/\1/p' "$log")"
+done
