@@ -34,6 +34,8 @@ class MemorySource : public ViewSource {
     if (bytes) std::memcpy(memory_.data(), data, static_cast<size_t>(bytes));
     data_ = memory_.data();
   }
+  // What is copied here may come from a sealed model.
+  ~MemorySource() override { explicit_bzero(memory_.data(), static_cast<size_t>(memory_.bytes())); }
 
  private:
   Buffer memory_;

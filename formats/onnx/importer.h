@@ -78,6 +78,15 @@ class Importer {
   ValueId find(Scope& s, std::string_view name);
   Type type(const ValueInfoView& v, Graph& g);
   void check_limits();
+  // Where the data of a tensor with external data lie.
+  struct Range {
+    std::shared_ptr<const WeightSource> source;
+    int64_t offset, bytes;
+  };
+  bool holds_fields(const TensorView& t) const;
+  Range external_range(const TensorView& t, int64_t bytes);
+  // A tensor that holds its own data: `t`, or a copy that views `memory`.
+  TensorView with_own_data(const TensorView& t, std::vector<char>& memory);
 
   Model model_;
   std::shared_ptr<const WeightSource> bytes_;

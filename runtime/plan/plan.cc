@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <unordered_map>
 
 namespace tenon {
 namespace {
+
+void wipe(Buffer& b) {
+  if (b.bytes()) explicit_bzero(b.data(), static_cast<size_t>(b.bytes()));
+}
 
 // Whether a size depends on one that data decide without a bound.
 class Boundless {
@@ -52,6 +57,7 @@ class Planner {
     arrange();
     resolve_places();
     summarise();
+    wipe(lent_);
     return plan_;
   }
 
@@ -134,13 +140,31 @@ class Planner {
            });
   }
 
+  // The elements of a constant for the life of the plan: where they lie, or a copy, made once.
   const void* constant_data(ValueId v) {
     const Constant& c = *graph().values[v].constant;
     if (const void* data = c.view()) return data;
-    Buffer copy(c.bytes);
+    const void*& kept = copies_[{c.source.get(), c.offset}];
+    if (kept) return kept;
+    plan_->secret = true;
+    Buffer copy(std::max<int64_t>(c.bytes, 1));
     c.source->read(c.offset, c.bytes, copy.data());
     plan_->owned.push_back(std::move(copy));
-    return plan_->owned.back().data();
+    return kept = plan_->owned.back().data();
+  }
+
+  // The same for a moment, in `memory` where nothing else holds them.
+  const void* lent_data(ValueId v, Buffer& memory) {
+    const Constant& c = *graph().values[v].constant;
+    if (const void* data = c.view()) return data;
+    if (const auto kept = copies_.find({c.source.get(), c.offset}); kept != copies_.end()) return kept->second;
+    plan_->secret = true;
+    if (memory.bytes() < c.bytes) {
+      wipe(memory);
+      memory = Buffer(c.bytes);
+    }
+    c.source->read(c.offset, c.bytes, memory.data());
+    return memory.data();
   }
 
   // A reorder of a constant is done here, once.
@@ -156,7 +180,7 @@ class Planner {
       Value& to = g.values[n.outputs[0]];
       Operand src = operand(g.values[n.inputs[0]].type, geometry(g.values[n.inputs[0]].type, *g.extents), true);
       Operand dst = operand(to.type, geometry(to.type, *g.extents), true);
-      src.data = const_cast<void*>(constant_data(n.inputs[0]));
+      src.data = const_cast<void*>(lent_data(n.inputs[0], lent_));
       Buffer memory(bytes(dst));
       std::memset(memory.data(), 0, static_cast<size_t>(memory.bytes()));
       dst.data = memory.data();
@@ -216,12 +240,13 @@ class Planner {
     std::string key = s.needs.packing;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       if (!graph().is_constant(n.inputs[i])) continue;
-      model.step.src[i].data = const_cast<void*>(constant_data(n.inputs[i]));
       const Constant& c = *graph().values[n.inputs[i]].constant;
       key += "," + std::to_string(i) + ":" + std::to_string(reinterpret_cast<uintptr_t>(c.source.get())) + "+" + std::to_string(c.offset);
     }
     auto [found, fresh] = packed_.emplace(key, nullptr);
     if (fresh) {
+      for (size_t i = 0; i < n.inputs.size(); ++i)
+        if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i], lent_) : constant_data(n.inputs[i]));
       Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
       model.step.kernel = s.kernels[0];
       s.kernels[0]->pack(model.step, memory.data());
@@ -230,6 +255,18 @@ class Planner {
       plan_->owned.push_back(std::move(memory));
     }
     s.packed = found->second;
+  }
+
+  // Whether somebody reads a constant beside the steps that have packed it.
+  std::vector<bool> read_as_stored() {
+    std::vector<bool> read(graph().values.size());
+    for (const PlannedStep& s : plan_->steps)
+      for (int k = 0; k < s.sources; ++k) {
+        const ValueId v = plan_->operands[s.first_operand + k].value;
+        if (v != kNone) read[root_[v]] = read[root_[v]] || k != kPackedSource || !s.packed;
+      }
+    for (ValueId v : graph().outputs) read[root_[v]] = true;
+    return read;
   }
 
   // First and last step that touches each root.
@@ -275,13 +312,14 @@ class Planner {
     places_.resize(g.values.size());
     for (size_t i = 0; i < g.inputs.size(); ++i) places_[g.inputs[i]] = {Place::input, static_cast<int32_t>(i)};
     for (size_t i = 0; i < g.outputs.size(); ++i) places_[root_[g.outputs[i]]] = {Place::output, static_cast<int32_t>(i)};
+    const std::vector<bool> read = read_as_stored();
     Boundless boundless(*g.extents);
     for (PlannedOperand& o : plan_->operands) {
       if (o.value == kNone) continue;
       const ValueId r = root_[o.value];
       if (places_[r].kind == Place::none && g.is_constant(r)) {
         places_[r] = {Place::constant, static_cast<int32_t>(plan_->constants.size())};
-        plan_->constants.push_back(constant_data(r));
+        plan_->constants.push_back(read[r] ? constant_data(r) : g.values[r].constant->view());
         plan_->summary.constant_bytes += g.values[r].constant->bytes;
       }
       if (places_[r].kind == Place::none && g.values[r].producer == kNone && g.values[r].content) {
@@ -383,9 +421,18 @@ class Planner {
   std::vector<bool> fixed_;
   std::vector<Place> places_;
   std::unordered_map<std::string, const void*> packed_;
+  // What a step with packed weights packs. It reads them from there and nowhere else.
+  static constexpr int kPackedSource = 1;
+  std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie
+  Buffer lent_;
 };
 
 }  // namespace
+
+Plan::~Plan() {
+  if (!secret) return;
+  for (Buffer& b : owned) wipe(b);
+}
 
 std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options) { return Planner(std::move(g), options).run(); }
 
