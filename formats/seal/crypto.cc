@@ -7,6 +7,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include <atomic>
 #include <memory>
 
 namespace tenon::seal {
@@ -46,11 +47,31 @@ struct Algorithms {
   }
 };
 
+// libcrypto may bind its symbols when they are first called, which saves the vector registers on the stack with whatever plaintext is
+// in them. One pass over zeros binds what later passes call.
+bool bind_symbols(const Algorithms& a) {
+  uint8_t data[1024] = {}, key[32] = {}, nonce[12] = {}, tag[16] = {}, digest[32];
+  int n = 0;
+  bool good = true;
+  for (const int sealing : {1, 0}) {
+    EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+    good = good && context && EVP_CipherInit_ex2(context, a.gcm, key, nullptr, sealing, nullptr) == 1 &&
+           EVP_CipherInit_ex2(context, nullptr, nullptr, nonce, sealing, nullptr) == 1 && EVP_CipherUpdate(context, nullptr, &n, nonce, 9) == 1 &&
+           (sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1) && EVP_CipherUpdate(context, data, &n, data, sizeof data) == 1 &&
+           EVP_CipherFinal_ex(context, digest, &n) == 1 && (!sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
+    EVP_CIPHER_CTX_free(context);
+  }
+  good = good && EVP_Digest(data, sizeof data, digest, nullptr, a.sha256, nullptr) == 1 && CRYPTO_memcmp(tag, tag, sizeof tag) == 0;
+  OPENSSL_cleanse(data, sizeof data);
+  ERR_clear_error();
+  return good;
+}
+
 const Algorithms& algorithms() {
-  static const Algorithms fetched = [] {
-    Algorithms a;
-    return a;
-  }();
+  static const Algorithms fetched;
+  // Where it fails for lack of memory, it is tried again.
+  static std::atomic<bool> bound{false};
+  if (!bound && bind_symbols(fetched)) bound = true;
   return fetched;
 }
 
