@@ -104,7 +104,14 @@ void records(benchmark::State& state) {
     log = std::make_unique<trust::AuditLog>(*folder / "log", key(), trust::AuditOptions{.sync = state.range(0) != 0});
   }
   for (auto _ : state)
-    log->write({.event = trust::AuditRecord::run, .file = std::string(64, 'a'), .model = "acme/ocr", .who = "user:alice", .request = "1", .bytes_in = 1, .bytes_out = 2, .milliseconds = 3});
+    log->write({.event = trust::AuditRecord::run,
+                .file = std::string(64, 'a'),
+                .model = "acme/ocr",
+                .who = "user:alice",
+                .request = "1",
+                .bytes_in = 1,
+                .bytes_out = 2,
+                .milliseconds = 3});
   state.SetItemsProcessed(state.iterations());
   if (state.thread_index() == 0) log.reset(), folder.reset();
 }

@@ -73,11 +73,13 @@ struct Child {
   Kind kind;
 };
 constexpr Child kChildren[] = {
-    {Kind::model, 7, Kind::graph},       {Kind::model, 20, Kind::training},   {Kind::model, 25, Kind::function},   {Kind::training, 1, Kind::graph},
-    {Kind::training, 2, Kind::graph},    {Kind::graph, 1, Kind::node},        {Kind::graph, 5, Kind::tensor},      {Kind::graph, 15, Kind::sparse},
-    {Kind::function, 7, Kind::node},     {Kind::function, 11, Kind::attribute}, {Kind::node, 5, Kind::attribute},  {Kind::attribute, 5, Kind::tensor},
-    {Kind::attribute, 6, Kind::graph},   {Kind::attribute, 10, Kind::tensor}, {Kind::attribute, 11, Kind::graph},  {Kind::attribute, 22, Kind::sparse},
-    {Kind::attribute, 23, Kind::sparse}, {Kind::sparse, 1, Kind::tensor},     {Kind::sparse, 2, Kind::tensor},
+    {Kind::model, 7, Kind::graph},         {Kind::model, 20, Kind::training},   {Kind::model, 25, Kind::function},
+    {Kind::training, 1, Kind::graph},      {Kind::training, 2, Kind::graph},    {Kind::graph, 1, Kind::node},
+    {Kind::graph, 5, Kind::tensor},        {Kind::graph, 15, Kind::sparse},     {Kind::function, 7, Kind::node},
+    {Kind::function, 11, Kind::attribute}, {Kind::node, 5, Kind::attribute},    {Kind::attribute, 5, Kind::tensor},
+    {Kind::attribute, 6, Kind::graph},     {Kind::attribute, 10, Kind::tensor}, {Kind::attribute, 11, Kind::graph},
+    {Kind::attribute, 22, Kind::sparse},   {Kind::attribute, 23, Kind::sparse}, {Kind::sparse, 1, Kind::tensor},
+    {Kind::sparse, 2, Kind::tensor},
 };
 
 const Child* child_of(Kind parent, uint32_t field) {
@@ -148,14 +150,17 @@ class Splitter {
     std::stable_partition(order.begin(), order.end(), [&](size_t i) { return found_[i].bytes <= kSmall; });
     for (size_t i : order) place[i] = out.blobs.size(), out.blobs.push_back(std::move(found_[i]));
     size_t next = 0;
-    out.model = Rewriter(options_.limits.depth, [&](Bytes message, const TensorView&, Text& text) {
-                  const auto& [form, blob] = tensors_[next++];
-                  if (blob == kNoBlob) return text.add(message);
-                  add_without_data(message, text);
-                  add_entry(text, "location", std::string(kForms[form]) + ":" + std::to_string(place[blob]));
-                  text.add_tag(kLocation, 0);
-                  text.add_number(1);
-                }).rewritten(Kind::model, all).text;
+    out.model = Rewriter(options_.limits.depth,
+                         [&](Bytes message, const TensorView&, Text& text) {
+                           const auto& [form, blob] = tensors_[next++];
+                           if (blob == kNoBlob) return text.add(message);
+                           add_without_data(message, text);
+                           add_entry(text, "location", std::string(kForms[form]) + ":" + std::to_string(place[blob]));
+                           text.add_tag(kLocation, 0);
+                           text.add_number(1);
+                         })
+                    .rewritten(Kind::model, all)
+                    .text;
     return out;
   }
 

@@ -64,8 +64,8 @@ struct JoinedModel {
     int64_t offset;
   };
   std::string text;
-  std::vector<Hole> holes;   // by position
-  std::vector<Data> data;    // what the file of external data holds, by offset
+  std::vector<Hole> holes;  // by position
+  std::vector<Data> data;   // what the file of external data holds, by offset
 };
 
 // `model` is one that split gave, `blobs` the length of each blob. Data that came from a file go to the one at `location`, a name

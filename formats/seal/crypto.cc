@@ -7,7 +7,6 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
-#include <atomic>
 #include <memory>
 
 namespace tenon::seal {
@@ -47,31 +46,11 @@ struct Algorithms {
   }
 };
 
-// libcrypto may bind its symbols when they are first called, which saves the vector registers on the stack with whatever plaintext is
-// in them. One pass over zeros binds what later passes call.
-bool bind_symbols(const Algorithms& a) {
-  uint8_t data[1024] = {}, key[32] = {}, nonce[12] = {}, tag[16] = {}, digest[32];
-  int n = 0;
-  bool good = true;
-  for (const int sealing : {1, 0}) {
-    EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
-    good = good && context && EVP_CipherInit_ex2(context, a.gcm, key, nullptr, sealing, nullptr) == 1 &&
-           EVP_CipherInit_ex2(context, nullptr, nullptr, nonce, sealing, nullptr) == 1 && EVP_CipherUpdate(context, nullptr, &n, nonce, 9) == 1 &&
-           (sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1) && EVP_CipherUpdate(context, data, &n, data, sizeof data) == 1 &&
-           EVP_CipherFinal_ex(context, digest, &n) == 1 && (!sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
-    EVP_CIPHER_CTX_free(context);
-  }
-  good = good && EVP_Digest(data, sizeof data, digest, nullptr, a.sha256, nullptr) == 1 && CRYPTO_memcmp(tag, tag, sizeof tag) == 0;
-  OPENSSL_cleanse(data, sizeof data);
-  ERR_clear_error();
-  return good;
-}
-
 const Algorithms& algorithms() {
-  static const Algorithms fetched;
-  // Where it fails for lack of memory, it is tried again.
-  static std::atomic<bool> bound{false};
-  if (!bound && bind_symbols(fetched)) bound = true;
+  static const Algorithms fetched = [] {
+    Algorithms a;
+    return a;
+  }();
   return fetched;
 }
 
@@ -185,6 +164,7 @@ void Gcm::seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) 
   require(plain.empty() || EVP_CipherUpdate(context_, cipher, &written, plain.data(), static_cast<int>(plain.size())) == 1, "AES-256-GCM");
   require(EVP_CipherFinal_ex(context_, rest, &written) == 1, "AES-256-GCM");
   require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1, "AES-256-GCM tag");
+  wipe_registers();
 }
 
 bool Gcm::open(View nonce, View aad, View cipher, View tag, uint8_t* plain) {
@@ -195,6 +175,7 @@ bool Gcm::open(View nonce, View aad, View cipher, View tag, uint8_t* plain) {
   require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_SET_TAG, 16, const_cast<uint8_t*>(tag.data())) == 1, "AES-256-GCM tag");
   require(cipher.empty() || EVP_CipherUpdate(context_, plain, &written, cipher.data(), static_cast<int>(cipher.size())) == 1, "AES-256-GCM");
   const bool fits = EVP_CipherFinal_ex(context_, rest, &written) == 1;
+  wipe_registers();
   if (!fits) ERR_clear_error();
   return fits;
 }
@@ -273,6 +254,7 @@ bool ed25519_verify(View public_key, View message, View signature) {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   require(key && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1, "Ed25519");
   const bool fits = EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+  wipe_registers();
   if (!fits) ERR_clear_error();
   return fits;
 }

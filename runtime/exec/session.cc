@@ -259,8 +259,10 @@ CheckReport Session::check() {
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
   Checker c;
   impl_->set_inputs();
-  impl_->execute([&] { impl_->executor->run(c); });
-  impl_->collect_containers();
+  impl_->execute([&] {
+    impl_->executor->run(c);
+    impl_->collect_containers();
+  });
   const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
   const std::vector<Tensor> got = outputs();
   for (size_t i = 0; i < got.size(); ++i) {

@@ -12,7 +12,8 @@ namespace {
 // The session's questions, asked of the policies of an open file.
 class SealedRights : public Rights {
  public:
-  SealedRights(std::shared_ptr<const seal::SealedFile> file, std::shared_ptr<trust::Access> access) : file_(std::move(file)), access_(std::move(access)) {
+  SealedRights(std::shared_ptr<const seal::SealedFile> file, std::shared_ptr<trust::Access> access)
+      : file_(std::move(file)), access_(std::move(access)) {
     origin_ = {true, access_->file_id(), file_->principal(), {}};
     for (const seal::Block<32>& signer : file_->signed_by()) origin_.signed_by.push_back(seal::hex(signer));
   }

@@ -204,9 +204,7 @@ TEST(OnnxSplit, what_is_no_reference_is_refused) {
     t.external_data = {{"location", location}};
     try {
       return std::to_string(blob_reference(t, 10).index);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
+    } catch (const Error& e) { return std::string(e.what()); }
   };
   EXPECT_EQ(result("raw:0"), "0");
   EXPECT_EQ(result("file:9"), "9");
@@ -231,9 +229,7 @@ TEST(OnnxSplit, bad_models_are_refused) {
   try {
     split_bytes(write_model(m));
     ADD_FAILURE() << "a tensor with two kinds of data";
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("tensor \"both\""), std::string::npos) << e.what();
-  }
+  } catch (const Error& e) { EXPECT_NE(std::string(e.what()).find("tensor \"both\""), std::string::npos) << e.what(); }
 }
 
 }  // namespace

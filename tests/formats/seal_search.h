@@ -45,7 +45,8 @@ inline Bytes inverted(View bytes) {
 inline std::vector<std::string> found_in_bytes(View content, const Needles& masked) {
   std::vector<std::string> out;
   for (const auto& [name, mask] : masked) {
-    const auto hit = std::search(content.begin(), content.end(), mask.begin(), mask.end(), [](uint8_t a, uint8_t b) { return a == static_cast<uint8_t>(~b); });
+    const auto hit =
+        std::search(content.begin(), content.end(), mask.begin(), mask.end(), [](uint8_t a, uint8_t b) { return a == static_cast<uint8_t>(~b); });
     if (hit != content.end()) out.push_back(name);
   }
   return out;

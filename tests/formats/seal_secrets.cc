@@ -81,7 +81,9 @@ TEST(SealSystem, E29_no_key_is_in_a_core_dump) {
   const pid_t child = fork();
   if (child == 0) {
     rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
-    if (getrlimit(RLIMIT_CORE, &limit) != 0 || (limit.rlim_cur = limit.rlim_max, setrlimit(RLIMIT_CORE, &limit)) != 0 || chdir(folder.path().c_str()) != 0) _exit(1);
+    if (getrlimit(RLIMIT_CORE, &limit) != 0 || (limit.rlim_cur = limit.rlim_max, setrlimit(RLIMIT_CORE, &limit)) != 0 ||
+        chdir(folder.path().c_str()) != 0)
+      _exit(1);
     KeyRing keys;
     keys.add_raw(raw_key_from_file(key_file));
     const Unlocked unlocked = unlock(read_header(path, {}), keys, std::chrono::seconds(1));

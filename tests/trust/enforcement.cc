@@ -6,8 +6,8 @@
 #include <set>
 #include <thread>
 
-#include "trust/sealed.h"
 #include "runtime/trust/audit.h"
+#include "trust/sealed.h"
 
 namespace tenon::trust {
 namespace {
@@ -93,8 +93,11 @@ TEST(Enforcement, loading_needs_the_right_it_is_for) {
     o.sealed.purpose = purpose;
     return outcome([&] { Model::load(path, o); });
   };
-  for (const auto& [granted, allowed] : std::vector<std::pair<std::string, std::set<Right>>>{
-           {"", {}}, {may(R"("run")"), {Right::run}}, {may(R"("inspect")"), {Right::inspect}}, {may(R"("export")"), {Right::export_}}, {may(R"("share","serve")"), {}}}) {
+  for (const auto& [granted, allowed] : std::vector<std::pair<std::string, std::set<Right>>>{{"", {}},
+                                                                                             {may(R"("run")"), {Right::run}},
+                                                                                             {may(R"("inspect")"), {Right::inspect}},
+                                                                                             {may(R"("export")"), {Right::export_}},
+                                                                                             {may(R"("share","serve")"), {}}}) {
     seal_model(plain.bytes(), path, grants(granted));
     for (const Right purpose : {Right::run, Right::inspect, Right::export_})
       EXPECT_EQ(load(purpose), allowed.count(purpose) ? "ok" : "kPolicyDenied") << granted << static_cast<int>(purpose);
@@ -252,9 +255,19 @@ Ended tool(const std::string& arguments) {
 
 // Every command that opens a model, with what it takes; M is the model, N a new file.
 const std::vector<std::string>& commands_that_open() {
-  static const std::vector<std::string> list = {
-      "run M --random 7",        "evaluate M EXAMPLES",      "bench M --duration 0.01", "inspect M", "dump M", "dump M --after read", "explain M", "check M --random 7", "unseal M -o N", "unseal M --raw N",
-      "slots add M --recipient AGE", "slots remove M SLOT", "sign M --sign SIGNER"};
+  static const std::vector<std::string> list = {"run M --random 7",
+                                                "evaluate M EXAMPLES",
+                                                "bench M --duration 0.01",
+                                                "inspect M",
+                                                "dump M",
+                                                "dump M --after read",
+                                                "explain M",
+                                                "check M --random 7",
+                                                "unseal M -o N",
+                                                "unseal M --raw N",
+                                                "slots add M --recipient AGE",
+                                                "slots remove M SLOT",
+                                                "sign M --sign SIGNER"};
   return list;
 }
 // Those that open no model: they make files, read what anyone can see, or decide nothing.
@@ -268,8 +281,9 @@ class Tools {
     spill(folder / "m.onnx", seal::ascii(plain.bytes()));
   }
   Ended run(std::string command, const std::string& model, const std::string& more) const {
-    const std::map<std::string, std::string> words = {{"M", folder / model},      {"N", folder / "new"},     {"EXAMPLES", folder / "absent.npz"},
-                                                      {"SIGNER", folder / "signer"}, {"SLOT", std::string(32, '0')}, {"AGE", seal::recipient_string(seal::x25519_public(secret(5)))}};
+    const std::map<std::string, std::string> words = {
+        {"M", folder / model},         {"N", folder / "new"},          {"EXAMPLES", folder / "absent.npz"},
+        {"SIGNER", folder / "signer"}, {"SLOT", std::string(32, '0')}, {"AGE", seal::recipient_string(seal::x25519_public(secret(5)))}};
     std::istringstream in(command);
     std::string line;
     for (std::string word; in >> word;) line += (words.count(word) ? words.at(word) : word) + " ";
@@ -344,7 +358,8 @@ TEST(Enforcement, tools_work_where_all_is_allowed_and_text_reaches_a_disk_only_w
   const std::string key = tools.key(), sealed = tools.folder / "s.tenon", text = tools.folder / "text";
   EXPECT_EQ(tool("seal " + (tools.folder / "m.onnx") + " -o " + sealed + " " + key + " --sign " + (tools.folder / "signer")).status, 0);
   const std::string signer = " --signer " + seal::hex(seal::ed25519_public(secret(1)));
-  for (const char* command : {"run M --random 7", "bench M --duration 0.01 --layers", "inspect M", "dump M", "explain M", "check M --random 7", "verify M"}) {
+  for (const char* command :
+       {"run M --random 7", "bench M --duration 0.01 --layers", "inspect M", "dump M", "explain M", "check M --random 7", "verify M"}) {
     const Ended e = tools.run(command, "s.tenon", key + signer);
     EXPECT_EQ(e.status, 0) << command << "\n" << e.text;
     EXPECT_EQ(e.text.find("is unsigned"), std::string::npos) << command;

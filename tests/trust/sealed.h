@@ -43,7 +43,8 @@ class BranchModel {
     g.outputs.push_back({.name = "y", .type = tensor_type(DType::f32, {1, 256})});
     for (int i = 0; i < unused; ++i) g.initializers.push_back(raw(keep("unused" + std::to_string(i)), {1024, 256}, 100 + static_cast<unsigned>(i)));
     g.initializers.push_back(raw("w1", {256, 1024}, 1));
-    g.initializers.emplace_back().message = keep(onnx::number(1, 1024) + onnx::number(1, 256) + onnx::number(2, 1) + onnx::bytes(8, "w2") + onnx::bytes(4, random_floats(1024 * 256, seed0 + 2)));
+    g.initializers.emplace_back().message = keep(onnx::number(1, 1024) + onnx::number(1, 256) + onnx::number(2, 1) + onnx::bytes(8, "w2") +
+                                                 onnx::bytes(4, random_floats(1024 * 256, seed0 + 2)));
     g.initializers.push_back(raw("b", {256}, 3));
     NodeView scale = node("Constant", {}, {"scale"});
     AttributeView& value = scale.attributes.emplace_back();
@@ -60,7 +61,13 @@ class BranchModel {
     NodeView branch = node("If", {"flag"}, {"y"});
     branch.attributes.push_back(graph_attribute("then_branch", yes));
     branch.attributes.push_back(graph_attribute("else_branch", no));
-    g.nodes = {scale, node("MatMul", {"x", "w1"}, {"h"}), node("Relu", {"h"}, {"r"}), node("MatMul", {"r", "w2"}, {"p"}), node("Add", {"p", "b"}, {"q"}), node("Mul", {"q", "scale"}, {"s"}), branch};
+    g.nodes = {scale,
+               node("MatMul", {"x", "w1"}, {"h"}),
+               node("Relu", {"h"}, {"r"}),
+               node("MatMul", {"r", "w2"}, {"p"}),
+               node("Add", {"p", "b"}, {"q"}),
+               node("Mul", {"q", "scale"}, {"s"}),
+               branch};
     bytes_ = write_model(m);
   }
   ~BranchModel() {
@@ -76,12 +83,14 @@ class BranchModel {
 };
 
 // Seals an ONNX model with the raw key secret(0), as `tenon seal` does.
-inline void seal_model(const std::string& onnx, const std::string& path, const std::optional<std::string>& policy = {}, std::vector<uint8_t> signers = {},
-                       int segment_log2 = 16, const std::string& folder = "") {
+inline void seal_model(const std::string& onnx, const std::string& path, const std::optional<std::string>& policy = {},
+                       std::vector<uint8_t> signers = {}, int segment_log2 = 16, const std::string& folder = "") {
   const onnx::SplitModel s = onnx::split(make_view_source(onnx.data(), static_cast<int64_t>(onnx.size())), folder);
   seal::SealInput input{.model = seal::ascii(s.model), .policy = policy, .metadata = R"({"title":"a test"})", .blobs = {}, .read = {}};
   for (const onnx::SplitBlob& b : s.blobs) input.blobs.push_back(static_cast<uint64_t>(b.bytes));
-  input.read = [&](size_t blob, uint64_t offset, std::span<uint8_t> to) { s.blobs[blob].read(static_cast<int64_t>(offset), static_cast<int64_t>(to.size()), to.data()); };
+  input.read = [&](size_t blob, uint64_t offset, std::span<uint8_t> to) {
+    s.blobs[blob].read(static_cast<int64_t>(offset), static_cast<int64_t>(to.size()), to.data());
+  };
   seal::SealOptions options;
   options.slots.push_back(seal::NewSlot::raw(seal::secret(0)));
   for (uint8_t signer : signers) options.signers.push_back(seal::secret(signer));

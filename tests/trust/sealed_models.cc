@@ -163,11 +163,13 @@ TEST(SealedModel, sparse_and_external_data_and_bools_and_strings_come_through) {
   const Folder folder;
   using namespace onnx;
   std::ofstream(folder / "w.bin", std::ios::binary) << random_floats(2, 8);
-  onnx::Model m = small_model({node("Add", {"x", "w"}, {"a"}), node("Add", {"a", "s"}, {"b"}), node("Where", {"c", "b", "x"}, {"y"}), node("Identity", {"t"}, {"texts"})});
+  onnx::Model m = small_model(
+      {node("Add", {"x", "w"}, {"a"}), node("Add", {"a", "s"}, {"b"}), node("Where", {"c", "b", "x"}, {"y"}), node("Identity", {"t"}, {"texts"})});
   TensorView w;
   w.name = "w", w.data_type = 1, w.dims = {2}, w.external = true;
   w.external_data = {{"location", "w.bin"}};
-  const std::string one = random_floats(1, 9), index("\1\0\0\0\0\0\0\0", 8), flags("\7\0", 2), texts = number(1, 2) + number(2, 8) + onnx::bytes(8, "t") + onnx::bytes(6, "first") + onnx::bytes(6, "second");
+  const std::string one = random_floats(1, 9), index("\1\0\0\0\0\0\0\0", 8), flags("\7\0", 2),
+                    texts = number(1, 2) + number(2, 8) + onnx::bytes(8, "t") + onnx::bytes(6, "first") + onnx::bytes(6, "second");
   m.graph.initializers = {w, raw_tensor("c", DType::boolean, {2}, flags)};
   m.graph.initializers.emplace_back().message = texts;
   m.graph.sparse_initializers.push_back({raw_tensor("s", DType::f32, {1}, one), raw_tensor("", DType::s64, {1}, index), {2}});
@@ -179,7 +181,8 @@ TEST(SealedModel, sparse_and_external_data_and_bools_and_strings_come_through) {
     Session session(model);
     float x[2] = {0.5f, -2};
     const std::vector<Tensor> out = session.run({{"x", {DType::f32, {2}, x}}});
-    return std::to_string(out[0].as<float>()[0]) + " " + std::to_string(out[0].as<float>()[1]) + " " + out[1].as<std::string>()[0] + " " + out[1].as<std::string>()[1];
+    return std::to_string(out[0].as<float>()[0]) + " " + std::to_string(out[0].as<float>()[1]) + " " + out[1].as<std::string>()[0] + " " +
+           out[1].as<std::string>()[1];
   };
   const std::string expected = run(tenon::Model::load(folder / "m.onnx"));
   EXPECT_EQ(run(tenon::Model::load(folder / "m.tenon", with_key())), expected);
@@ -192,7 +195,8 @@ TEST(SealedModel, E29_no_weights_are_left_in_memory_or_files) {
   constexpr unsigned kSeed = 1000;  // weights that no other test has
   seal::Needles needles;
   {
-    for (const auto& [name, n, seed] : std::initializer_list<std::tuple<const char*, size_t, unsigned>>{{"w1", 256 * 1024, 1}, {"w2", 1024 * 256, 2}, {"b", 256, 3}, {"scale", 256, 4}, {"w3", 65536, 5}, {"w4", 65536, 6}}) {
+    for (const auto& [name, n, seed] : std::initializer_list<std::tuple<const char*, size_t, unsigned>>{
+             {"w1", 256 * 1024, 1}, {"w2", 1024 * 256, 2}, {"b", 256, 3}, {"scale", 256, 4}, {"w3", 65536, 5}, {"w4", 65536, 6}}) {
       std::string weights = random_floats(n, kSeed + seed);
       needles.emplace_back(name, seal::inverted(seal::ascii(std::string_view(weights).substr(400, 64))));
       explicit_bzero(weights.data(), weights.size());
@@ -215,7 +219,8 @@ TEST(SealedModel, E29_no_weights_are_left_in_memory_or_files) {
     }
     for (const std::string& found : seal::found_in_memory(needles)) ADD_FAILURE() << (reference ? "reference: " : "") << found;
   }
-  for (const auto& entry : seal::fs::directory_iterator(folder.path())) EXPECT_EQ(seal::found_in_bytes(seal::slurp(entry), needles), std::vector<std::string>{}) << entry;
+  for (const auto& entry : seal::fs::directory_iterator(folder.path()))
+    EXPECT_EQ(seal::found_in_bytes(seal::slurp(entry), needles), std::vector<std::string>{}) << entry;
 }
 
 TEST(SealedModel, real_models_answer_the_same) {
@@ -226,8 +231,8 @@ TEST(SealedModel, real_models_answer_the_same) {
     const char* file;
     std::map<std::string, int64_t> dims;
   };
-  for (const Case& c : {Case{"mobilenetv2_fp32/mobilenetv2_fp32.onnx", {{"batch_size", 1}}}, Case{"mobilenetv2_qdq/mobilenetv2-12-qdq.onnx", {}}, Case{"mnist/mnist.onnx", {}},
-                        Case{"moonshine_tiny/encoder_model.onnx", {{"batch_size", 1}, {"num_samples", 16000}}}}) {
+  for (const Case& c : {Case{"mobilenetv2_fp32/mobilenetv2_fp32.onnx", {{"batch_size", 1}}}, Case{"mobilenetv2_qdq/mobilenetv2-12-qdq.onnx", {}},
+                        Case{"mnist/mnist.onnx", {}}, Case{"moonshine_tiny/encoder_model.onnx", {{"batch_size", 1}, {"num_samples", 16000}}}}) {
     SCOPED_TRACE(c.file);
     const std::string path = models / c.file;
     const auto source = map_file(path);
@@ -243,7 +248,8 @@ TEST(SealedModel, real_models_answer_the_same) {
         std::vector<int64_t> shape;
         for (const Axis& a : p.shape) shape.push_back(a.size >= 0 ? a.size : 1);
         OwnedTensor& t = inputs.emplace(p.name, OwnedTensor(p.dtype, shape)).first->second;
-        for (int64_t i = 0; i < t.count(); ++i) store_cell(p.dtype, t.data(), i, is_real(p.dtype) ? Cell{.real = std::sin(0.1 * static_cast<double>(i))} : Cell{.integer = i % 7});
+        for (int64_t i = 0; i < t.count(); ++i)
+          store_cell(p.dtype, t.data(), i, is_real(p.dtype) ? Cell{.real = std::sin(0.1 * static_cast<double>(i))} : Cell{.integer = i % 7});
         views.emplace(p.name, t.view());
       }
       std::string all;
