@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/wipe.h"
 
 namespace tenon {
 namespace {
@@ -35,7 +36,7 @@ class MemorySource : public ViewSource {
     data_ = memory_.data();
   }
   // What is copied here may come from a sealed model.
-  ~MemorySource() override { explicit_bzero(memory_.data(), static_cast<size_t>(memory_.bytes())); }
+  ~MemorySource() override { wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes())); }
 
  private:
   Buffer memory_;

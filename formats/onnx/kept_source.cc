@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/buffer.h"
+#include "base/wipe.h"
 
 namespace tenon::onnx {
 namespace {
@@ -12,7 +13,7 @@ class KeptSource : public WeightSource {
  public:
   KeptSource(std::shared_ptr<const WeightSource> from, int64_t offset, int64_t bytes) : from_(std::move(from)), offset_(offset), bytes_(bytes) {}
   ~KeptSource() override {
-    if (memory_.bytes()) explicit_bzero(memory_.data(), static_cast<size_t>(memory_.bytes()));
+    wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes()));
   }
 
   const void* view(int64_t offset, int64_t) const override {

@@ -16,6 +16,21 @@ int index_of(const std::vector<Port>& ports, const std::string& name, const char
   throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\"; it has " + list);
 }
 
+// Of numbers, also within sequences and optionals; strings do not count.
+uint64_t bytes_within(const Tensor& t) {
+  if (t.container == Container::tensor) return t.dtype == DType::string ? 0 : static_cast<uint64_t>(t.bytes());
+  uint64_t all = 0;
+  for (int64_t i = 0; i < t.count(); ++i) all += bytes_within(t.as<Tensor>()[i]);
+  return all;
+}
+
+void withhold(const Tensor& t) {
+  if (t.container != Container::tensor)
+    for (int64_t i = 0; i < t.count(); ++i) withhold(t.as<Tensor>()[i]);
+  else if (t.dtype == DType::string) std::fill_n(t.as<std::string>(), t.count(), std::string());
+  else if (t.bytes()) std::memset(t.data, 0, static_cast<size_t>(t.bytes()));
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -59,7 +74,7 @@ struct Session::Impl {
     if (!rights->records_runs()) return body();
     RunFacts facts;
     for (size_t i = 0; i < bound.size(); ++i)
-      if (bound[i] && inputs[i].dtype != DType::string) facts.bytes_in += static_cast<uint64_t>(inputs[i].bytes());
+      if (bound[i]) facts.bytes_in += bytes_within(inputs[i]);
     const auto start = std::chrono::steady_clock::now();
     const auto record = [&] {
       facts.milliseconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
@@ -73,19 +88,13 @@ struct Session::Impl {
       throw;
     }
     const std::vector<Tensor> results = outputs();
-    for (const Tensor& t : results)
-      if (t.dtype != DType::string) facts.bytes_out += static_cast<uint64_t>(t.bytes());
+    for (const Tensor& t : results) facts.bytes_out += bytes_within(t);
     try {
       record();
     } catch (const Error&) {
       for (const Tensor& t : results) withhold(t);
       throw;
     }
-  }
-
-  static void withhold(const Tensor& t) {
-    if (t.dtype == DType::string) std::fill_n(t.as<std::string>(), t.count(), std::string());
-    else if (t.bytes()) std::memset(t.data, 0, static_cast<size_t>(t.bytes()));
   }
 
   // The model for the sizes of these inputs, where it is made for each set of them.

@@ -6,12 +6,11 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "base/wipe.h"
+#include "plan/ahead.h"
+
 namespace tenon {
 namespace {
-
-void wipe(Buffer& b) {
-  if (b.bytes()) explicit_bzero(b.data(), static_cast<size_t>(b.bytes()));
-}
 
 // Whether a size depends on one that data decide without a bound.
 class Boundless {
@@ -50,6 +49,7 @@ class Planner {
     plan_->selections = select(g, plan_->options);
     reorder_constants();
     share_views();
+    expect_packs();
     for (size_t i = 0; i < g.nodes.size(); ++i) add_step(static_cast<NodeId>(i));
     find_lifetimes();
     share_in_place();
@@ -57,7 +57,6 @@ class Planner {
     arrange();
     resolve_places();
     summarise();
-    wipe(lent_);
     return plan_;
   }
 
@@ -153,18 +152,23 @@ class Planner {
     return kept = plan_->owned.back().data();
   }
 
-  // The same for a moment, in `memory` where nothing else holds them.
-  const void* lent_data(ValueId v, Buffer& memory) {
+  // The same until the next call.
+  const void* lent_data(ValueId v) {
     const Constant& c = *graph().values[v].constant;
     if (const void* data = c.view()) return data;
     if (const auto kept = copies_.find({c.source.get(), c.offset}); kept != copies_.end()) return kept->second;
     plan_->secret = true;
-    if (memory.bytes() < c.bytes) {
-      wipe(memory);
-      memory = Buffer(c.bytes);
+    return ahead_.get(c);
+  }
+
+  // What add_step will pack.
+  void expect_packs() {
+    for (size_t i = 0; i < graph().nodes.size(); ++i) {
+      const Node& n = graph().nodes[i];
+      if (!plan_->selections[i].needs.packing || n.inputs.size() <= kPackedSource || !graph().is_constant(n.inputs[kPackedSource])) continue;
+      const Constant& c = *graph().values[n.inputs[kPackedSource]].constant;
+      if (!c.view()) ahead_.expect(c);
     }
-    c.source->read(c.offset, c.bytes, memory.data());
-    return memory.data();
   }
 
   // A reorder of a constant is done here, once.
@@ -180,7 +184,7 @@ class Planner {
       Value& to = g.values[n.outputs[0]];
       Operand src = operand(g.values[n.inputs[0]].type, geometry(g.values[n.inputs[0]].type, *g.extents), true);
       Operand dst = operand(to.type, geometry(to.type, *g.extents), true);
-      src.data = const_cast<void*>(lent_data(n.inputs[0], lent_));
+      src.data = const_cast<void*>(lent_data(n.inputs[0]));
       Buffer memory(bytes(dst));
       std::memset(memory.data(), 0, static_cast<size_t>(memory.bytes()));
       dst.data = memory.data();
@@ -246,7 +250,7 @@ class Planner {
     auto [found, fresh] = packed_.emplace(key, nullptr);
     if (fresh) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
-        if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i], lent_) : constant_data(n.inputs[i]));
+        if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i]) : constant_data(n.inputs[i]));
       Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
       model.step.kernel = s.kernels[0];
       s.kernels[0]->pack(model.step, memory.data());
@@ -424,14 +428,14 @@ class Planner {
   // What a step with packed weights packs. It reads them from there and nowhere else.
   static constexpr int kPackedSource = 1;
   std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie
-  Buffer lent_;
+  ReadAhead ahead_;
 };
 
 }  // namespace
 
 Plan::~Plan() {
   if (!secret) return;
-  for (Buffer& b : owned) wipe(b);
+  for (Buffer& b : owned) wipe_memory(b.data(), static_cast<size_t>(b.bytes()));
 }
 
 std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options) { return Planner(std::move(g), options).run(); }
