@@ -1,6 +1,9 @@
 // No path of the interface or of the tools gets round a policy: every public function and every subcommand is walked with a policy that
 // forbids it. A function or subcommand that is not in the lists here fails the test.
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <regex>
 #include <set>
@@ -250,6 +253,10 @@ Ended tool(const std::string& arguments) {
   for (size_t n; (n = fread(part, 1, sizeof part, pipe)) > 0;) out.text.append(part, n);
   const int status = pclose(pipe);
   out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  for (const uint8_t key : {0, 1}) {  // E29: whatever is printed, keys are not
+    EXPECT_EQ(out.text.find(seal::hex(secret(key))), std::string::npos) << arguments;
+    EXPECT_EQ(out.text.find(seal::text(secret(key))), std::string::npos) << arguments;
+  }
   return out;
 }
 
@@ -376,6 +383,47 @@ TEST(Enforcement, tools_work_where_all_is_allowed_and_text_reaches_a_disk_only_w
     const seal::Bytes written = seal::slurp(text);
     EXPECT_NE(seal::text(written).find("(kPolicyDenied)"), std::string::npos) << "stderr goes there too";
     EXPECT_EQ(seal::text(written).find("matmul"), std::string::npos);
+  }
+}
+
+// A tool that was given a key leaves no core dump, wherever it dies.
+TEST(Enforcement, E29_tools_leave_no_core_dump) {
+  if (!kProgramRuns) GTEST_SKIP() << "the program does not run on this machine without an emulator";
+  const Tools tools;
+  seal_model(tools.plain.bytes(), tools.folder / "m.tenon");
+  for (const bool sealed : {true, false}) {
+    int in[2], out[2];
+    ASSERT_EQ(pipe(in) | pipe(out), 0);
+    const std::string program = std::string(TENON_BINARY_DIR) + "/tenon", model = tools.folder / (sealed ? "m.tenon" : "m.onnx"),
+                      key = tools.folder / "key";
+    const pid_t child = fork();
+    if (child == 0) {
+      rlimit limit{};
+      getrlimit(RLIMIT_CORE, &limit);
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit(RLIMIT_CORE, &limit);
+      dup2(in[0], 0), dup2(out[1], 1);
+      close(in[1]), close(out[0]);
+      if (chdir(tools.folder.path().c_str()) != 0) _exit(1);
+      if (sealed) execl(program.c_str(), "tenon", "bench", model.c_str(), "--pipe", "--key-file", key.c_str(), nullptr);
+      else execl(program.c_str(), "tenon", "bench", model.c_str(), "--pipe", nullptr);
+      _exit(1);
+    }
+    close(in[0]), close(out[1]);
+    std::string said;
+    char c;
+    while (read(out[0], &c, 1) == 1 && c != '\n') said += c;
+    EXPECT_NE(said.find("ready"), std::string::npos) << said;
+    kill(child, SIGABRT);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    close(in[1]), close(out[0]);
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
+    if (sealed) {
+      EXPECT_FALSE(WCOREDUMP(status));
+      for (const auto& entry : seal::fs::directory_iterator(tools.folder.path()))
+        EXPECT_FALSE(entry.path().filename().string().starts_with("core")) << entry;
+    }
   }
 }
 
