@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "formats/onnx/split.h"
+#include "formats/onnx/writer.h"
 #include "formats/seal/seal.h"
 #include "runtime/tenon.h"
 #include "runtime/trust/audit.h"
@@ -117,6 +119,52 @@ void records(benchmark::State& state) {
 }
 BENCHMARK(records)->Name("audit/records/sync")->Arg(0)->Arg(1)->UseRealTime();
 BENCHMARK(records)->Name("audit/records/sync")->Arg(1)->Threads(8)->UseRealTime();
+
+// What a run costs: of a plain model, of one whose policy wants no records, and with a record of each run, async and sync. The model
+// adds two numbers to two numbers.
+void run_cost(benchmark::State& state) {
+  const Folder folder;
+  onnx::Model m;
+  m.ir_version = 8;
+  m.opsets.push_back({.domain = "", .version = 17});
+  onnx::TypeView type;
+  type.kind = onnx::TypeView::tensor, type.element = 1, type.has_shape = true, type.shape = {{.value = 2, .symbol = {}}};
+  m.graph.name = "g", m.graph.inputs.push_back({"x", type}), m.graph.outputs.push_back({"y", type});
+  onnx::NodeView add;
+  add.op = "Add", add.inputs = {"x", "w"}, add.outputs = {"y"};
+  m.graph.nodes.push_back(add);
+  const float two[2] = {1, 2};
+  onnx::TensorView w;
+  w.name = "w", w.dims = {2}, w.data_type = 1, w.has_raw = true, w.raw = {reinterpret_cast<const char*>(two), sizeof two};
+  m.graph.initializers.push_back(w);
+  const std::string bytes = onnx::write_model(m);
+  const onnx::SplitModel split = onnx::split(make_view_source(bytes.data(), static_cast<int64_t>(bytes.size())), "");
+  SealInput input{.model = ascii(split.model), .policy = R"({"v":1,"model":"a","release":1)", .metadata = {}, .blobs = {sizeof two}, .read = {}};
+  *input.policy += state.range(0) > 1 ? R"(,"audit":"run"})" : "}";
+  input.read = [&](size_t, uint64_t offset, std::span<uint8_t> to) {
+    std::memcpy(to.data(), reinterpret_cast<const char*>(two) + offset, to.size());
+  };
+  SealOptions options;
+  options.slots.push_back(NewSlot::raw(key()));
+  seal(folder / "m.tenon", input, options);
+
+  Options how;
+  how.threads = 1;
+  const Secret raw = key();
+  how.sealed.keys = {raw.data()};
+  if (state.range(0) > 1)
+    how.sealed.audit = std::make_shared<trust::AuditLog>(folder / "log", key(), trust::AuditOptions{.sync = state.range(0) == 3});
+  const Model model =
+      state.range(0) == 0 ? Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), how) : Model::load(folder / "m.tenon", how);
+  Session session(model);
+  float x[2] = {3, 4};
+  session.bind_input("x", {DType::f32, {2}, x});
+  for (auto _ : state) session.run();
+  state.SetItemsProcessed(state.iterations());
+  constexpr const char* kNames[] = {"plain", "sealed", "a record each, async", "a record each, sync"};
+  state.SetLabel(kNames[state.range(0)]);
+}
+BENCHMARK(run_cost)->Name("audit/run")->DenseRange(0, 3)->UseRealTime();
 
 }  // namespace
 }  // namespace tenon::seal
