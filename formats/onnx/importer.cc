@@ -140,14 +140,27 @@ void Importer::inputs(Scope& s, const GraphView& g) {
     if (!s.outside && !s.names.count(name)) throw Error(Code::bad_usage, "the model has no input \"" + printable(name) + "\" to be fixed");
 }
 
+// Data that came from one place of a file may be those of several tensors, others belong to one: what is decoded stays bounded by the file.
+BlobReference Importer::blob(const TensorView& t) {
+  const BlobReference r = blob_reference(t, options_.blobs->ranges.size());
+  if (r.form == BlobReference::file) return r;
+  const auto [owner, fresh] = owners_.try_emplace(r.index, t.message.data());
+  if (!fresh && owner->second != t.message.data()) throw Error(Code::bad_model, "two tensors have blob " + std::to_string(r.index) + " of the sealed model");
+  return r;
+}
+
 // Whether the data of a tensor out of a container are typed fields, not storage.
-bool Importer::holds_fields(const TensorView& t) const {
-  return options_.blobs && blob_reference(t, options_.blobs->ranges.size()).form == BlobReference::fields;
+bool Importer::holds_fields(const TensorView& t) { return options_.blobs && blob(t).form == BlobReference::fields; }
+
+std::shared_ptr<const WeightSource> Importer::kept(const Range& r) {
+  auto& source = kept_[r.offset];
+  if (!source) source = make_kept_source(r.source, r.offset, r.bytes);
+  return source;
 }
 
 Importer::Range Importer::external_range(const TensorView& t, int64_t bytes) {
   if (options_.blobs) {
-    const Blobs::Range r = options_.blobs->ranges[blob_reference(t, options_.blobs->ranges.size()).index];
+    const Blobs::Range r = options_.blobs->ranges[blob(t).index];
     if (bytes >= 0 && r.bytes != bytes) throw Error(Code::bad_model, "its blob has " + std::to_string(r.bytes) + " bytes, its shape asks for " + std::to_string(bytes));
     return {options_.blobs->source, r.offset, r.bytes};
   }
@@ -196,7 +209,7 @@ ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
                   const int64_t bytes = storage_bytes(type.dtype, n);
                   if (t.external && type.dtype != DType::boolean && !holds_fields(t)) {
                     Range r = external_range(t, bytes);
-                    if (options_.blobs && bytes <= kSmall) r = {make_kept_source(std::move(r.source), r.offset, bytes), 0, bytes};
+                    if (options_.blobs && bytes <= kSmall) r = {kept(r), 0, bytes};
                     return g.add_constant(std::move(name), type, Constant{std::move(r.source), r.offset, bytes, nullptr});
                   }
                   if (t.external) {

@@ -142,21 +142,32 @@ TEST(SealedModel, damage_is_met_where_it_is_read) {
   EXPECT_NE(said.find("segment 30: the tag does not fit"), std::string::npos) << said;
 }
 
-TEST(SealedModel, names_no_outside_file) {
+// What a hostile sender may write, authentic as it is.
+TEST(SealedModel, refers_to_its_own_blobs_and_to_each_once) {
   const Folder folder;
-  onnx::Model m = onnx::small_model({onnx::node("Add", {"x", "w"}, {"y"})});
-  onnx::TensorView w;
-  w.name = "w", w.data_type = 1, w.dims = {2}, w.external = true;
-  w.external_data = {{"location", "../../etc/passwd"}};
-  m.graph.initializers.push_back(w);
-  seal::SealInput input{.model = {}, .policy = {}, .metadata = {}, .blobs = {}, .read = {}};
-  const std::string bytes = onnx::write_model(m);
-  input.model = seal::ascii(bytes);
-  seal::SealOptions options;
-  options.slots.push_back(seal::NewSlot::raw(secret(0)));
-  seal::seal(folder / "m.tenon", input, options);
-  const std::string said = message([&] { Model::load(folder / "m.tenon", with_key()); });
-  EXPECT_NE(said.find("outside file \"../../etc/passwd\""), std::string::npos) << said;
+  const auto said = [&](std::vector<std::pair<std::string_view, std::string_view>> locations) {
+    onnx::Model m = onnx::small_model({onnx::node("Add", {"x", locations[0].first}, {"y"})});
+    for (const auto& [name, location] : locations) {
+      onnx::TensorView w;
+      w.name = name, w.data_type = 1, w.dims = {2}, w.external = true, w.external_data = {{"location", location}};
+      m.graph.initializers.push_back(w);
+    }
+    const std::string bytes = onnx::write_model(m);
+    seal::SealInput input{.model = seal::ascii(bytes), .policy = {}, .metadata = {}, .blobs = {8, 12}, .read = {}};
+    input.read = [](size_t, uint64_t, std::span<uint8_t> to) { std::ranges::fill(to, uint8_t{0}); };
+    seal::SealOptions options;
+    options.slots.push_back(seal::NewSlot::raw(secret(0)));
+    seal::seal(folder / "m.tenon", input, options);
+    return message([&] { Model::load(folder / "m.tenon", with_key()); });
+  };
+  EXPECT_EQ(said({{"w", "raw:0"}}), "");
+  EXPECT_EQ(said({{"w", "file:0"}, {"v", "file:0"}}), "");
+  EXPECT_NE(said({{"w", "../../etc/passwd"}}).find("outside file \"../../etc/passwd\""), std::string::npos);
+  EXPECT_NE(said({{"w", "raw:2"}}).find("the file has 2"), std::string::npos);
+  EXPECT_NE(said({{"w", "raw:1"}}).find("has 12 bytes, its shape asks for 8"), std::string::npos);
+  EXPECT_NE(said({{"w", "fields:0"}}), "") << "no fields of a tensor";
+  EXPECT_NE(said({{"w", "raw:0"}, {"v", "raw:0"}}).find("two tensors have blob 0"), std::string::npos);
+  EXPECT_NE(said({{"w", "raw:0"}, {"v", "fields:0"}}).find("two tensors have blob 0"), std::string::npos);
 }
 
 TEST(SealedModel, sparse_and_external_data_and_bools_and_strings_come_through) {
