@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/limits.h"
 #include "base/tensor.h"
@@ -12,11 +13,21 @@
 
 namespace tenon {
 
+// Where the data of a model's tensors lie when it comes out of a container: ranges of one source.
+struct Blobs {
+  struct Range {
+    int64_t offset, bytes;
+  };
+  std::shared_ptr<const WeightSource> source;
+  std::vector<Range> ranges;
+};
+
 struct ReadOptions {
   LoadLimits limits;
   bool follow_symlinks = false;                // of external data files
   std::map<std::string, int64_t> dims;         // symbolic sizes that are always the same
   std::map<std::string, Tensor> fixed_inputs;  // inputs that become constants
+  std::shared_ptr<const Blobs> blobs;          // set: the model was split for a container; tensors refer to these and to no file
   bool ports_only = false;                     // a graph of inputs and outputs alone, with the types that the file declares
 };
 

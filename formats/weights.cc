@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/wipe.h"
 
 namespace tenon {
 namespace {
@@ -34,6 +35,8 @@ class MemorySource : public ViewSource {
     if (bytes) std::memcpy(memory_.data(), data, static_cast<size_t>(bytes));
     data_ = memory_.data();
   }
+  // What is copied here may come from a sealed model.
+  ~MemorySource() override { wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes())); }
 
  private:
   Buffer memory_;

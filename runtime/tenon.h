@@ -23,6 +23,61 @@ namespace tenon {
 
 std::string version();
 
+// What a sealed model's policy may allow or forbid. Models that are not sealed allow everything.
+enum class Right {
+  run,      // execute the model, see names and shapes of its inputs and outputs
+  inspect,  // see graph, names, metadata, policy, kernels and times of its steps
+  export_,  // write weights, graph, or anything derived from them, in the clear
+};
+
+namespace trust {
+class AuditLog;
+}
+// The log of who used which sealed model, for as many models as share it: `path` is continued or made, `key_file` holds the Ed25519 key
+// that signs it. Throws Error(audit_failed), also where another process writes it.
+std::shared_ptr<trust::AuditLog> open_audit_log(const std::string& path, const std::string& key_file);
+
+// How a sealed model (.tenon) is opened, and what this host asks of every model. Every list may hold several; no secret is kept.
+struct SealedOptions {
+  std::vector<std::string> key_files;         // a raw key: 32 bytes or 64 hex digits, a file or pipe
+  std::vector<std::string> key_variables;     // environment variables that hold a raw key as hex; each is unset
+  std::vector<const uint8_t*> keys;           // raw keys of 32 bytes, in memory that lives until the model is loaded
+  std::vector<std::string> identities;        // files of age secret keys
+  std::vector<std::string> passphrase_files;  // files or pipes
+  struct Command {
+    std::string provider;
+    std::vector<std::string> arguments;       // a program and its arguments; no shell is run
+  };
+  std::vector<Command> key_commands;
+  bool shared_key_files = false;              // allow key files that group or others can read
+  int most_log_n = 18;                        // the most scrypt work of a passphrase slot, 2^N KiB; up to 22
+
+  std::vector<std::string> signers;           // trusted signers: PEM files or 64 hex digits. Empty: any sender, the model counts as unsigned
+  std::string expect_model;                   // refuse any other model than this name of the policy
+  int64_t min_release = -1;                   // refuse releases before this one
+  bool require_sealed = false;                // refuse all that is not a sealed file
+  std::string host_policy;                    // a file: a policy of this host, which must allow too
+  std::vector<std::string> vouched;           // user:NAME and group:NAME that this program vouches for
+  std::shared_ptr<trust::AuditLog> audit;     // where records go that a policy asks for
+  Right purpose = Right::run;                 // what the model is loaded for; refused where the policy does not allow it
+};
+
+// Where a model came from.
+struct Origin {
+  bool sealed = false;
+  std::string file_id;                 // hex
+  std::string opened_by;               // the principal whose key opened it: "key:...", "pass" or "cmd:..."
+  std::vector<std::string> signed_by;  // trusted signers whose signatures verified, hex; empty: unsigned
+};
+
+// What a sealed model says about itself.
+struct SealedNotes {
+  std::string model, policy;  // the name in its policy, and the policy as JSON; empty without a policy
+  uint64_t release = 0;
+  std::vector<std::pair<std::string, std::string>> metadata;
+  uint64_t segments = 0, segments_opened = 0;  // of the weights: there are, and decrypted so far (one may be more than once)
+};
+
 // What arithmetic may be done in. `model` computes as the model says; the others are asked for, never chosen.
 enum class Precision { model };
 
@@ -41,6 +96,7 @@ struct Options {
   // Inputs that are always the same become constants of the model, and what depends on them alone is computed once.
   std::map<std::string, Tensor> fixed_inputs;
   bool follow_symlinks = false;  // of external data files
+  SealedOptions sealed;
   // Called while loading with the name of each stage ("read", "build", "passes", "plan") as it begins.
   std::function<void(const std::string& stage)> progress;
 };
@@ -71,6 +127,7 @@ struct Inspection {
   int nodes = 0;
   int64_t parameters = 0, parameter_bytes = 0;
   int64_t multiply_adds = -1;           // of one run at the likely sizes; -1 where not known
+  SealedNotes sealed;
 };
 
 // One step of the plan, as `explain` shows it.
@@ -113,16 +170,22 @@ class Session;
 
 class Model {
  public:
-  // From a file (by its content: ONNX). Throws Error.
+  // From a file (by its content: ONNX, or a sealed model). Of a sealed model the policy decides, now and at every later call, what may
+  // be done: Error(policy_denied). Throws Error.
   static Model load(const std::string& path, const Options& options = {});
   // From memory, which is copied only where `options` say nothing else: it must outlive the model.
   static Model from_memory(const void* data, int64_t bytes, const Options& options = {});
 
+  const Origin& origin() const;
+  // Returns if the model may be used so, else throws Error(policy_denied). For programs that write what they see to a disk.
+  void require(Right right) const;
   const std::vector<Port>& inputs() const;
   const std::vector<Port>& outputs() const;
   const LoadTimes& load_times() const;
+  // The following three need Right::inspect.
   Inspection inspect() const;
-  // The graph as text after the named pass, "read" or "passes" (all of them); `with_types` annotates each value.
+  // The graph as text after the named pass, "read" or "passes" (all of them); `with_types` annotates each value. The elements of
+  // constants stand in it only where Right::export_ is given too.
   std::string dump(const std::string& after = "passes", bool with_types = true) const;
   static std::vector<std::string> pass_names();
   PlanReport explain() const;
@@ -136,6 +199,7 @@ class Model {
 
 class Session {
  public:
+  // Needs Right::run, as does every run.
   explicit Session(const Model& model);
   ~Session();
   Session(Session&&) noexcept;
@@ -157,7 +221,7 @@ class Session {
   void tie(const std::string& output, const std::string& input);
   void reset_state();
 
-  // Runs once and tells the time of every step.
+  // Runs once and tells the time of every step. This and check() also need Right::inspect.
   std::vector<StepTime> profile();
   // Runs on the bound inputs and compares every step with the reference, which gets the step's own sources.
   CheckReport check();

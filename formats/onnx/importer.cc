@@ -4,13 +4,17 @@
 #include <cstring>
 #include <set>
 
+#include "base/wipe.h"
 #include "formats/onnx/external.h"
 #include "formats/onnx/import_tables.h"
+#include "formats/onnx/kept_source.h"
+#include "formats/onnx/split.h"
 
 namespace tenon::onnx {
 namespace {
 
 constexpr int64_t kNewestOpset = 28;
+constexpr int64_t kSmall = 64 << 10;  // constants up to this size may be looked at while planning
 
 // The rows of all tables by operator, newest first.
 const ImportRow* row_of(std::string_view domain, std::string_view op, int64_t opset) {
@@ -136,6 +140,54 @@ void Importer::inputs(Scope& s, const GraphView& g) {
     if (!s.outside && !s.names.count(name)) throw Error(Code::bad_usage, "the model has no input \"" + printable(name) + "\" to be fixed");
 }
 
+// Data that came from one place of a file may be those of several tensors, others belong to one: what is decoded stays bounded by the file.
+BlobReference Importer::blob(const TensorView& t) {
+  const BlobReference r = blob_reference(t, options_.blobs->ranges.size());
+  if (r.form == BlobReference::file) return r;
+  const auto [owner, fresh] = owners_.try_emplace(r.index, t.message.data());
+  if (!fresh && owner->second != t.message.data()) throw Error(Code::bad_model, "two tensors have blob " + std::to_string(r.index) + " of the sealed model");
+  return r;
+}
+
+// Whether the data of a tensor out of a container are typed fields, not storage.
+bool Importer::holds_fields(const TensorView& t) { return options_.blobs && blob(t).form == BlobReference::fields; }
+
+std::shared_ptr<const WeightSource> Importer::kept(const Range& r) {
+  auto& source = kept_[r.offset];
+  if (!source) source = make_kept_source(r.source, r.offset, r.bytes);
+  return source;
+}
+
+Importer::Range Importer::external_range(const TensorView& t, int64_t bytes) {
+  if (options_.blobs) {
+    const Blobs::Range r = options_.blobs->ranges[blob(t).index];
+    if (bytes >= 0 && r.bytes != bytes) throw Error(Code::bad_model, "its blob has " + std::to_string(r.bytes) + " bytes, its shape asks for " + std::to_string(bytes));
+    return {options_.blobs->source, r.offset, r.bytes};
+  }
+  const ExternalData where = external_data(t, bytes);
+  auto& file = files_[where.location];
+  if (!file) file = open_external(folder_, where.location, {.follow_symlinks = options_.follow_symlinks});
+  check_external(where, *file, bytes);
+  return {file, where.offset, bytes};
+}
+
+TensorView Importer::with_own_data(const TensorView& t, std::vector<char>& memory) {
+  if (!t.external) return t;
+  const DType type = dtype_of(t.data_type);
+  const bool fields = holds_fields(t);
+  if (type == DType::string && !fields) throw Error(Code::bad_model, "a tensor of strings has external data");
+  const Range r = external_range(t, fields ? -1 : storage_bytes(type, element_count(t, options_.limits)));
+  memory.resize(static_cast<size_t>(r.bytes));
+  r.source->read(r.offset, r.bytes, memory.data());
+  TensorView own = t;
+  own.external = false;
+  own.external_data.clear();
+  own.has_typed = fields;
+  own.has_raw = !fields;
+  (fields ? own.message : own.raw) = {memory.data(), memory.size()};
+  return own;
+}
+
 ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
   return within([&] { return "tensor \"" + printable(name) + "\""; },
                 [&]() -> ValueId {
@@ -147,24 +199,25 @@ ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
                   }
                   const int64_t n = element_count(t, options_.limits);
                   if (type.dtype == DType::string) {
+                    std::vector<char> memory;
+                    const WipeAtEnd wipe(memory);
+                    const TensorView own = with_own_data(t, memory);
                     auto strings = std::make_shared<std::vector<std::string>>();
-                    for (std::string_view v : string_elements(t, options_.limits)) strings->emplace_back(v);
+                    for (std::string_view v : string_elements(own, options_.limits)) strings->emplace_back(v);
                     return g.add_constant(std::move(name), type, Constant{nullptr, 0, 0, std::move(strings)});
                   }
                   const int64_t bytes = storage_bytes(type.dtype, n);
+                  if (t.external && type.dtype != DType::boolean && !holds_fields(t)) {
+                    Range r = external_range(t, bytes);
+                    if (options_.blobs && bytes <= kSmall) r = {kept(r), 0, bytes};
+                    return g.add_constant(std::move(name), type, Constant{std::move(r.source), r.offset, bytes, nullptr});
+                  }
                   if (t.external) {
-                    const ExternalData where = external_data(t, bytes);
-                    auto& file = files_[where.location];
-                    if (!file) file = open_external(folder_, where.location, {.follow_symlinks = options_.follow_symlinks});
-                    check_external(where, *file, bytes);
-                    if (type.dtype == DType::boolean) {
-                      // Any byte but 0 is true in a file, 1 in Tenon.
-                      std::vector<char> data(static_cast<size_t>(bytes));
-                      file->read(where.offset, bytes, data.data());
-                      for (char& c : data) c = c != 0;
-                      return g.add_constant(std::move(name), type, data.data());
-                    }
-                    return g.add_constant(std::move(name), type, Constant{file, where.offset, bytes, nullptr});
+                    std::vector<char> memory;
+                    const WipeAtEnd wipe(memory);
+                    std::vector<char> data = elements(with_own_data(t, memory), options_.limits);
+                    const WipeAtEnd wipe_too(data);
+                    return g.add_constant(std::move(name), type, data.data());
                   }
                   if (t.has_raw && !t.has_typed && type.dtype != DType::boolean) {
                     if (static_cast<int64_t>(t.raw.size()) != bytes)
@@ -173,7 +226,7 @@ ValueId Importer::constant(Graph& g, const TensorView& t, std::string name) {
                     // Elements are used in place where they lie on their own boundary.
                     const int64_t offset = t.raw.data() - base;
                     const bool aligned = reinterpret_cast<uintptr_t>(t.raw.data()) % static_cast<uintptr_t>(std::max(1, bits(type.dtype) / 8)) == 0;
-                    if (aligned || bytes > (1 << 16)) return g.add_constant(std::move(name), type, Constant{bytes_, offset, bytes, nullptr});
+                    if (aligned || bytes > kSmall) return g.add_constant(std::move(name), type, Constant{bytes_, offset, bytes, nullptr});
                     return g.add_constant(std::move(name), type, t.raw.data());
                   }
                   const std::vector<char> data = elements(t, options_.limits);
@@ -189,7 +242,10 @@ void Importer::initializers(Scope& s, const GraphView& g) {
 ValueId Importer::sparse_constant(Graph& g, const SparseTensorView& t, std::string name) {
   return within([&] { return "sparse tensor \"" + printable(name) + "\""; },
                 [&] {
-                  const std::vector<char> data = elements(t, options_.limits);
+                  std::vector<char> values, indices;
+                  const WipeAtEnd wipe(values);
+                  std::vector<char> data = elements({with_own_data(t.values, values), with_own_data(t.indices, indices), t.dims}, options_.limits);
+                  const WipeAtEnd wipe_too(data);
                   Type type;
                   type.dtype = dtype_of(t.values.data_type);
                   for (int64_t d : t.dims) type.shape.push(d);

@@ -13,6 +13,7 @@
 #include "formats/onnx/import.h"
 #include "formats/onnx/model.h"
 #include "formats/onnx/reader.h"
+#include "formats/onnx/split.h"
 
 namespace tenon::onnx {
 
@@ -78,6 +79,18 @@ class Importer {
   ValueId find(Scope& s, std::string_view name);
   Type type(const ValueInfoView& v, Graph& g);
   void check_limits();
+  // Where the data of a tensor with external data lie.
+  struct Range {
+    std::shared_ptr<const WeightSource> source;
+    int64_t offset, bytes;
+  };
+  BlobReference blob(const TensorView& t);
+  bool holds_fields(const TensorView& t);
+  std::shared_ptr<const WeightSource> kept(const Range& r);
+  // `bytes` of them; -1: as many as there are.
+  Range external_range(const TensorView& t, int64_t bytes);
+  // A tensor that holds its own data: `t`, or a copy that views `memory`.
+  TensorView with_own_data(const TensorView& t, std::vector<char>& memory);
 
   Model model_;
   std::shared_ptr<const WeightSource> bytes_;
@@ -89,6 +102,8 @@ class Importer {
   int64_t nodes_ = 0, depth_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unordered_map<std::string, std::shared_ptr<const WeightSource>> files_;
+  std::unordered_map<size_t, const char*> owners_;                             // of blobs: the message of their tensor
+  std::unordered_map<int64_t, std::shared_ptr<const WeightSource>> kept_;      // small blobs by offset
   Scope* current_ = nullptr;  // of the node being imported
   friend class Import;
 };

@@ -55,7 +55,9 @@ Bytes Wire::bytes() {
   // protozero cuts lengths to 32 bits.
   const protozero::data_view rest = reader_.data();
   const char* at = rest.data();
-  if (varint(&at, rest.data() + rest.size()) > rest.size()) refuse("is longer than what is left");
+  const uint64_t length = varint(&at, rest.data() + rest.size());
+  if (length > rest.size()) refuse("is longer than what is left");
+  if (length > UINT32_MAX) refuse("is longer than 4 GiB, which protobuf does not allow");
   const protozero::data_view v = translated(what_, [&] { return reader_.get_view(); });
   return {v.data(), v.size()};
 }

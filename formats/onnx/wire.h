@@ -27,6 +27,8 @@ class Wire {
   // Bytes that are UTF-8 and at most kMostName of them: names, which messages and maps repeat.
   std::string_view name();
   void skip();
+  // What is left of the message: before next(), from the tag of the next field on.
+  Bytes rest() const { return {reader_.data().data(), reader_.data().size()}; }
 
   // Calls f(int64_t), or f(float), f(double), for each number of a repeated field, packed or not.
   template <class F>

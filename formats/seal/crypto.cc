@@ -164,6 +164,7 @@ void Gcm::seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) 
   require(plain.empty() || EVP_CipherUpdate(context_, cipher, &written, plain.data(), static_cast<int>(plain.size())) == 1, "AES-256-GCM");
   require(EVP_CipherFinal_ex(context_, rest, &written) == 1, "AES-256-GCM");
   require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1, "AES-256-GCM tag");
+  wipe_registers();
 }
 
 bool Gcm::open(View nonce, View aad, View cipher, View tag, uint8_t* plain) {
@@ -174,6 +175,7 @@ bool Gcm::open(View nonce, View aad, View cipher, View tag, uint8_t* plain) {
   require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_SET_TAG, 16, const_cast<uint8_t*>(tag.data())) == 1, "AES-256-GCM tag");
   require(cipher.empty() || EVP_CipherUpdate(context_, plain, &written, cipher.data(), static_cast<int>(cipher.size())) == 1, "AES-256-GCM");
   const bool fits = EVP_CipherFinal_ex(context_, rest, &written) == 1;
+  wipe_registers();
   if (!fits) ERR_clear_error();
   return fits;
 }
@@ -252,6 +254,7 @@ bool ed25519_verify(View public_key, View message, View signature) {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   require(key && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1, "Ed25519");
   const bool fits = EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+  wipe_registers();
   if (!fits) ERR_clear_error();
   return fits;
 }

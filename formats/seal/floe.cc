@@ -91,4 +91,24 @@ void FloeCipher::open(uint64_t i, bool last, View segment, uint8_t* dst) {
   }
 }
 
+namespace {
+
+Block<32> random_iv(System& system) {
+  Block<32> iv;
+  random_bytes(system, iv);
+  return iv;
+}
+
+}  // namespace
+
+FloeSealer::FloeSealer(System& system, FloeParameters parameters, View key, View aad)
+    : system_(system), floe_(parameters, key, aad, random_iv(system)), cipher_(floe_) {}
+
+void FloeSealer::add(View plain, bool last, uint8_t* dst) {
+  Block<12> nonce;
+  random_bytes(system_, nonce);
+  cipher_.seal(count_, last, nonce, plain, dst);
+  ++count_;
+}
+
 }  // namespace tenon::seal

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "formats/seal/crypto.h"
+#include "formats/seal/system.h"
 
 namespace tenon::seal {
 
@@ -55,6 +56,23 @@ class FloeCipher {
   Gcm gcm_;
   uint64_t epoch_ = 0;
   bool keyed_ = false;
+};
+
+// Seals a stream from its first segment to its last. IV and nonces are drawn from the system: each once, each for one use.
+class FloeSealer {
+ public:
+  FloeSealer(System& system, FloeParameters parameters, View key, View aad);
+
+  const Floe& floe() const { return floe_; }
+  uint64_t count() const { return count_; }  // segments so far
+  // The next segment; `dst` gets plain.size() + 32 bytes. Throws Error(resource) when the generator fails.
+  void add(View plain, bool last, uint8_t* dst);
+
+ private:
+  System& system_;
+  Floe floe_;
+  FloeCipher cipher_;
+  uint64_t count_ = 0;
 };
 
 }  // namespace tenon::seal

@@ -13,6 +13,32 @@ void wipe(void* p, size_t n) {
   if (n) OPENSSL_cleanse(p, n);
 }
 
+void wipe_registers() {
+#if defined(__x86_64__)
+  static const bool avx = __builtin_cpu_supports("avx"), avx512 = __builtin_cpu_supports("avx512f");
+  if (avx512) {
+    asm volatile(
+        "vpxord %zmm16, %zmm16, %zmm16\n vmovdqa32 %zmm16, %zmm17\n vmovdqa32 %zmm16, %zmm18\n vmovdqa32 %zmm16, %zmm19\n"
+        "vmovdqa32 %zmm16, %zmm20\n vmovdqa32 %zmm16, %zmm21\n vmovdqa32 %zmm16, %zmm22\n vmovdqa32 %zmm16, %zmm23\n"
+        "vmovdqa32 %zmm16, %zmm24\n vmovdqa32 %zmm16, %zmm25\n vmovdqa32 %zmm16, %zmm26\n vmovdqa32 %zmm16, %zmm27\n"
+        "vmovdqa32 %zmm16, %zmm28\n vmovdqa32 %zmm16, %zmm29\n vmovdqa32 %zmm16, %zmm30\n vmovdqa32 %zmm16, %zmm31");
+  }
+  if (avx) {
+    asm volatile("vzeroall" ::
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15");
+  }
+#elif defined(__aarch64__)
+  asm volatile(
+      "movi v0.2d, #0\n movi v1.2d, #0\n movi v2.2d, #0\n movi v3.2d, #0\n movi v4.2d, #0\n movi v5.2d, #0\n movi v6.2d, #0\n"
+      "movi v7.2d, #0\n movi v16.2d, #0\n movi v17.2d, #0\n movi v18.2d, #0\n movi v19.2d, #0\n movi v20.2d, #0\n movi v21.2d, #0\n"
+      "movi v22.2d, #0\n movi v23.2d, #0\n movi v24.2d, #0\n movi v25.2d, #0\n movi v26.2d, #0\n movi v27.2d, #0\n movi v28.2d, #0\n"
+      "movi v29.2d, #0\n movi v30.2d, #0\n movi v31.2d, #0" ::
+          : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+            "v29", "v30", "v31");
+#endif
+}
+
 namespace {
 
 constexpr size_t kArea = size_t{1} << 20, kUnit = 64, kUnits = kArea / kUnit;

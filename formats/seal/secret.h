@@ -11,6 +11,9 @@
 namespace tenon::seal {
 
 void wipe(void* p, size_t n);  // not removed by the compiler
+// Vector registers hold the last plaintext until something else is in them; from there a signal, or the dynamic linker when it binds a
+// symbol, would save it on a stack.
+void wipe_registers();
 
 // The only owner of n bytes in the locked area; wiped when destroyed. Throws Error(resource) when the area (1 MiB) is full.
 class Secret {

@@ -19,6 +19,8 @@ class SealedSource : public WeightSource {
 
 }  // namespace
 
-std::shared_ptr<const WeightSource> make_sealed_source(std::shared_ptr<const SealedFile> file) { return std::make_shared<SealedSource>(std::move(file)); }
+std::shared_ptr<const WeightSource> make_sealed_source(std::shared_ptr<const SealedFile> file) {
+  return std::make_shared<SealedSource>(std::move(file));
+}
 
 }  // namespace tenon::seal

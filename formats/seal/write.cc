@@ -15,25 +15,21 @@ class StreamWriter {
  public:
   StreamWriter(System& system, Save& save, const FileIdentity& identity, View key, std::string_view name, std::string_view root_label,
                uint64_t offset)
-      : system_(system),
-        save_(save),
+      : save_(save),
         name_(name),
         offset_(offset),
         log2_(identity.segment_log2()),
-        floe_({.segment = (uint32_t{1} << log2_) + Floe::kOverhead}, key, identity.bytes, random_iv(system)),
-        cipher_(floe_),
-        root_(root_label, floe_.header()) {
-    save_.write(floe_.header(), offset_, name_);
+        sealer_(system, {.segment = (uint32_t{1} << log2_) + Floe::kOverhead}, key, identity.bytes),
+        root_(root_label, sealer_.floe().header()) {
+    save_.write(sealer_.floe().header(), offset_, name_);
   }
 
   // The segment's digest.
   Block<32> add(View plain, bool last) {
-    Block<12> nonce;
-    random_bytes(system_, nonce);
+    const uint64_t at = offset_ + segment_offset(log2_, sealer_.count());
     bytes_.resize(plain.size() + Floe::kOverhead);
-    cipher_.seal(count_, last, nonce, plain, bytes_.data());
-    save_.write(bytes_, offset_ + segment_offset(log2_, count_), name_);
-    ++count_;
+    sealer_.add(plain, last, bytes_.data());
+    save_.write(bytes_, at, name_);
     const Block<32> digest = sha256({bytes_});
     root_.add(digest);
     return digest;
@@ -42,22 +38,13 @@ class StreamWriter {
   Block<32> root() { return root_.finish(); }
 
  private:
-  static Block<32> random_iv(System& system) {
-    Block<32> iv;
-    random_bytes(system, iv);
-    return iv;
-  }
-
-  System& system_;
   Save& save_;
   std::string_view name_;
   uint64_t offset_;
   int log2_;
-  Floe floe_;
-  FloeCipher cipher_;
+  FloeSealer sealer_;
   RootHash root_;
   Bytes bytes_;
-  uint64_t count_ = 0;
 };
 
 // Hands out the data plaintext in order: blobs, with zeros between them.

@@ -1,4 +1,7 @@
 // tenon inspect, dump, explain, check: looking at a model without, or beside, running it.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -28,16 +31,37 @@ void print_ports(const char* kind, const std::vector<Port>& ports) {
   for (const Port& p : ports) std::printf("  %-4s  %-*s  %s\n", kind, static_cast<int>(width), printable(p.name).c_str(), text(p).c_str());
 }
 
+json json_of(const Origin& origin, const SealedNotes& notes) {
+  json metadata = json::object();
+  for (const auto& [key, value] : notes.metadata) metadata[key] = value;
+  return {{"file_id", origin.file_id}, {"opened_by", origin.opened_by}, {"signed_by", origin.signed_by}, {"model", notes.model}, {"release", notes.release},
+          {"policy", notes.policy.empty() ? json() : json::parse(notes.policy)}, {"metadata", metadata}, {"segments", notes.segments}, {"segments_opened", notes.segments_opened}};
+}
+
+void print_sealed(const Origin& origin, const SealedNotes& notes) {
+  std::printf("  sealed, file id %s, opened by %s\n", origin.file_id.c_str(), printable(origin.opened_by).c_str());
+  for (const std::string& signer : origin.signed_by) std::printf("  signed by %s\n", signer.c_str());
+  if (origin.signed_by.empty()) std::printf("  unsigned: no trusted signer was named\n");
+  if (!notes.model.empty()) std::printf("  model %s, release %llu\n", printable(notes.model).c_str(), static_cast<unsigned long long>(notes.release));
+  if (!notes.policy.empty()) std::printf("  policy %s\n", json::parse(notes.policy).dump().c_str());
+  std::printf("  %llu segments of weights, %llu decrypted to show this\n", static_cast<unsigned long long>(notes.segments),
+              static_cast<unsigned long long>(notes.segments_opened));
+  for (const auto& [key, value] : notes.metadata) std::printf("  %s: %s\n", printable(key).c_str(), printable(value).c_str());
+}
+
 int inspect(const ModelOptions& options, bool as_json) {
   ModelOptions o = options;
-  const Model model = o.load();
+  const Model model = o.load(Right::inspect);
   const Inspection i = model.inspect();
   if (as_json) {
-    std::printf("%s\n", json{{"file", o.path}, {"format", i.format}, {"inputs", json_of(model.inputs())}, {"outputs", json_of(model.outputs())}, {"nodes", i.nodes}, {"ops", i.ops},
-                             {"parameters", i.parameters}, {"parameter_bytes", i.parameter_bytes}, {"multiply_adds", i.multiply_adds}}.dump().c_str());
+    json out = {{"file", o.path}, {"format", i.format}, {"inputs", json_of(model.inputs())}, {"outputs", json_of(model.outputs())}, {"nodes", i.nodes}, {"ops", i.ops},
+                             {"parameters", i.parameters}, {"parameter_bytes", i.parameter_bytes}, {"multiply_adds", i.multiply_adds}};
+    if (model.origin().sealed) out["sealed"] = json_of(model.origin(), i.sealed);
+    std::printf("%s\n", out.dump().c_str());
     return kGood;
   }
   std::printf("%s  %s\n", printable(o.path).c_str(), i.format.c_str());
+  if (model.origin().sealed) print_sealed(model.origin(), i.sealed);
   print_ports("in", model.inputs());
   print_ports("out", model.outputs());
   std::vector<std::pair<int, std::string>> ops;
@@ -51,8 +75,16 @@ int inspect(const ModelOptions& options, bool as_json) {
   return kGood;
 }
 
+// What is printed into a file of a disk is exported.
+Model load_for_text(const ModelOptions& options) {
+  Model model = options.load(Right::inspect);
+  struct stat out;
+  if (fstat(STDOUT_FILENO, &out) == 0 && S_ISREG(out.st_mode)) model.require(Right::export_);
+  return model;
+}
+
 int explain(const ModelOptions& options, const std::string& node, bool as_json) {
-  const Model model = options.load();
+  const Model model = load_for_text(options);
   const PlanReport report = model.explain();
   if (as_json) {
     json steps = json::array();
@@ -132,7 +164,7 @@ std::function<int()> add_dump(CLI::App& app) {
   sub->add_option("--after", *after, "the pass after which: " + names + ", passes (all)")->capture_default_str();
   sub->add_flag("--bare", *bare, "without the types of results");
   return [=] {
-    std::printf("%s", options->load().dump(*after, !*bare).c_str());
+    std::printf("%s", load_for_text(*options).dump(*after, !*bare).c_str());
     return int{kGood};
   };
 }

@@ -124,7 +124,7 @@ int check_policy(const PolicyCheck& o) {
   }
   std::optional<Policy> policy, host;
   if (is_sealed(o.file)) {
-    const SealGiven given = o.options.given();
+    const trust::Opening given = o.options.given();
     policy = SealedFile::open(o.file, given.open())->policy();
     host = given.host.policy;
   } else {

@@ -58,6 +58,7 @@ void ModelOptions::add(CLI::App& app) {
   app.add_flag("--reference", reference, "run through the references: slow, and the measure of everything else");
   app.add_flag("--no-pin", no_pin, "leave worker threads where the system puts them");
   app.add_flag("--follow-symlinks", follow_symlinks, "external data files may be symbolic links");
+  seal.add(app);
 }
 
 Options ModelOptions::options() const {
@@ -78,8 +79,10 @@ Options ModelOptions::options() const {
   return o;
 }
 
-Model ModelOptions::load() const {
+Model ModelOptions::load(Right purpose) const {
   Options o = options();
+  o.sealed = seal.sealed();
+  o.sealed.purpose = purpose;
   if (isatty(2))
     o.progress = [](const std::string& stage) {
       std::fprintf(stderr, "\r\x1b[K%s ...", stage.c_str());
@@ -91,6 +94,7 @@ Model ModelOptions::load() const {
   try {
     Model m = Model::load(path, o);
     clear();
+    if (m.origin().sealed && m.origin().signed_by.empty()) std::fprintf(stderr, "%s is unsigned: no trusted signer was named (--signer)\n", printable(path).c_str());
     return m;
   } catch (...) {
     clear();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/seal_options.h"
 #include "tenon.h"
 
 namespace tenon::cli {
@@ -18,11 +19,12 @@ struct ModelOptions {
   bool reference = false, no_pin = false, follow_symlinks = false;
   std::vector<std::string> dims;
   int64_t memory_limit = 0;
+  SealOptions seal;
 
   void add(CLI::App& app);
-  Options options() const;
-  // Loads with progress on a terminal.
-  Model load() const;
+  Options options() const;  // but for those of sealed models
+  // Loads with progress on a terminal. Says of a sealed model that it is unsigned.
+  Model load(Right purpose = Right::run) const;
 };
 
 struct InputOptions {

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/seal_options.h"
+#include "formats/onnx/split.h"
 #include "formats/seal/save.h"
 
 namespace tenon::cli {
@@ -36,9 +37,11 @@ WipedBytes read_file(const std::string& path) {
 
 std::string blob_path(const std::string& folder, size_t i) { return folder + "/blobs/" + std::to_string(i); }
 
-std::optional<std::string> section_text(const std::string& option, const std::string& path, size_t most) {
+// What an option names, else what lies in the folder.
+std::optional<std::string> section_text(const std::string& option, const std::string& folder, const char* name, size_t most) {
   if (!option.empty()) return read_text(option, most);
-  return fs::exists(path) ? std::optional(read_text(path, most)) : std::nullopt;
+  const std::string path = folder + "/" + name;
+  return !folder.empty() && fs::exists(path) ? std::optional(read_text(path, most)) : std::nullopt;
 }
 
 void write_file(const std::string& path, View bytes) {
@@ -55,12 +58,44 @@ void make_folder(const std::string& path) {
 // ---- seal ----
 
 struct Seal {
-  std::string raw, output, policy, metadata;
+  std::string model, raw, output, policy, metadata;
   std::vector<std::string> sign;
   int segment_log2 = kDefaultSegmentLog2;
-  bool shared_key_files = false;
+  bool shared_key_files = false, follow_symlinks = false;
   NewSlotOptions slots;
 };
+
+// What is sealed, and the memory that it views.
+struct Sealing {
+  WipedBytes model;
+  onnx::SplitModel split;
+  File blob;  // of a folder
+  size_t which = SIZE_MAX;
+  SealInput input{};
+};
+
+void read_folder(const std::string& raw, Sealing& s) {
+  s.model = read_file(raw + "/model");
+  s.input.model = s.model;
+  for (size_t i = 0; fs::exists(blob_path(raw, i)); ++i) s.input.blobs.push_back(fs::file_size(blob_path(raw, i)));
+  s.input.read = [&s, raw](size_t blob, uint64_t offset, std::span<uint8_t> destination) {
+    if (s.which != blob) s.blob = open_plain(blob_path(raw, blob));
+    s.which = blob;
+    read_all(s.blob, destination, offset, blob_path(raw, blob));
+  };
+}
+
+void read_model(const std::string& path, bool follow_symlinks, Sealing& s) {
+  if (is_sealed(path)) throw Error(Code::bad_usage, printable(path) + " is sealed already; unseal it first, or change its slots with slots add");
+  const std::string folder = fs::path(path).parent_path().string();
+  s.split = within([&] { return "cannot read " + printable(path); },
+                   [&] { return onnx::split(map_file(path), folder.empty() ? "." : folder, {.follow_symlinks = follow_symlinks}); });
+  s.input.model = ascii(s.split.model);
+  for (const onnx::SplitBlob& b : s.split.blobs) s.input.blobs.push_back(static_cast<uint64_t>(b.bytes));
+  s.input.read = [&s](size_t blob, uint64_t offset, std::span<uint8_t> destination) {
+    s.split.blobs[blob].read(static_cast<int64_t>(offset), static_cast<int64_t>(destination.size()), destination.data());
+  };
+}
 
 std::vector<Secret> signing_keys(const std::vector<std::string>& files, KeyFileOptions options) {
   std::vector<Secret> out;
@@ -69,24 +104,16 @@ std::vector<Secret> signing_keys(const std::vector<std::string>& files, KeyFileO
 }
 
 int run_seal(const Seal& o) {
+  if (o.model.empty() == o.raw.empty()) throw Error(Code::bad_usage, "seal takes a model, or --raw with a folder");
   const KeyFileOptions files{.shared_file = o.shared_key_files};
-  const WipedBytes model = read_file(o.raw + "/model");
-  SealInput input{.model = model,
-                  .policy = section_text(o.policy, o.raw + "/policy.json", kMostPolicy),
-                  .metadata = section_text(o.metadata, o.raw + "/metadata.json", kMostMetadata),
-                  .blobs = {},
-                  .read = {}};
-  for (size_t i = 0; fs::exists(blob_path(o.raw, i)); ++i) input.blobs.push_back(fs::file_size(blob_path(o.raw, i)));
-  File open;
-  size_t which = SIZE_MAX;
-  input.read = [&](size_t blob, uint64_t offset, std::span<uint8_t> destination) {
-    if (which != blob) open = open_plain(blob_path(o.raw, blob));
-    which = blob;
-    read_all(open, destination, offset, blob_path(o.raw, blob));
-  };
+  Sealing s;
+  if (o.raw.empty()) read_model(o.model, o.follow_symlinks, s);
+  else read_folder(o.raw, s);
+  s.input.policy = section_text(o.policy, o.raw, "policy.json", kMostPolicy);
+  s.input.metadata = section_text(o.metadata, o.raw, "metadata.json", kMostMetadata);
   seal::SealOptions options{.slots = o.slots.slots(files), .signers = signing_keys(o.sign, files), .segment_log2 = o.segment_log2};
-  const Block<32> id = seal::seal(o.output, input, options);
-  std::printf("%s  file id %s, %zu blobs, %zu key slots, %zu signatures\n", printable(o.output).c_str(), hex(id).c_str(), input.blobs.size(),
+  const Block<32> id = seal::seal(o.output, s.input, options);
+  std::printf("%s  file id %s, %zu blobs, %zu key slots, %zu signatures\n", printable(o.output).c_str(), hex(id).c_str(), s.input.blobs.size(),
               options.slots.size(), options.signers.size());
   return kGood;
 }
@@ -94,33 +121,82 @@ int run_seal(const Seal& o) {
 // ---- unseal ----
 
 struct Unseal {
-  std::string file, raw;
+  std::string file, raw, output;
   SealOptions options;
 };
 
-int run_unseal(const Unseal& o) {
-  const SealGiven given = o.options.given();
-  const trust::Opened opened = trust::open(o.file, given.open(), given.host, trust::Operation::export_);
-  opened.access->require(trust::Operation::export_);
-  const SealedFile& file = *opened.file;
-  make_folder(o.raw);
-  write_file(o.raw + "/model", file.model());
-  if (file.policy_text()) write_file(o.raw + "/policy.json", ascii(*file.policy_text()));
-  if (file.metadata_text()) write_file(o.raw + "/metadata.json", ascii(*file.metadata_text()));
-  make_folder(o.raw + "/blobs");
+// Gives the bytes of a blob to `sink`, piece by piece.
+void each_piece(const SealedFile& file, size_t i, const std::function<void(View)>& sink) {
+  const Blob blob = file.blobs()[i];
+  WipedBytes piece(std::min<uint64_t>(blob.length, uint64_t{16} << 20));
+  for (uint64_t done = 0; done < blob.length; done += piece.size()) {
+    if (blob.length - done < piece.size()) piece.resize(blob.length - done);
+    file.read(blob.offset + done, piece);
+    sink(piece);
+  }
+}
+
+void write_folder(const SealedFile& file, const std::string& raw) {
+  make_folder(raw);
+  write_file(raw + "/model", file.model());
+  if (file.policy_text()) write_file(raw + "/policy.json", ascii(*file.policy_text()));
+  if (file.metadata_text()) write_file(raw + "/metadata.json", ascii(*file.metadata_text()));
+  make_folder(raw + "/blobs");
   for (size_t i = 0; i < file.blobs().size(); ++i) {
-    const Blob blob = file.blobs()[i];
-    const std::string path = blob_path(o.raw, i);
+    const std::string path = blob_path(raw, i);
     const File out(real_system(), ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!out) fail_io("creating " + printable(path));
-    WipedBytes piece(std::min<uint64_t>(blob.length, uint64_t{16} << 20));
-    for (uint64_t done = 0; done < blob.length; done += piece.size()) {
-      if (blob.length - done < piece.size()) piece.resize(blob.length - done);
-      file.read(blob.offset + done, piece);
-      write_all(out, piece, done, printable(path));
-    }
+    uint64_t at = 0;
+    each_piece(file, i, [&](View piece) {
+      write_all(out, piece, at, printable(path));
+      at += piece.size();
+    });
   }
-  std::printf("%s  model and %zu blobs in the clear\n", printable(o.raw).c_str(), file.blobs().size());
+  std::printf("%s  model and %zu blobs in the clear\n", printable(raw).c_str(), file.blobs().size());
+}
+
+// The ONNX file again; what came from a file of external data goes into one beside it.
+void write_model(const SealedFile& file, const std::string& output) {
+  std::vector<int64_t> lengths;
+  for (const Blob& b : file.blobs()) lengths.push_back(static_cast<int64_t>(b.length));
+  const std::string data = output + ".data";
+  const onnx::JoinedModel joined = onnx::join(text(file.model()), lengths, fs::path(data).filename().string());
+  if (!joined.data.empty()) {
+    Save save(real_system(), data);
+    for (const onnx::JoinedModel::Data& d : joined.data) {
+      auto at = static_cast<uint64_t>(d.offset);
+      each_piece(file, d.blob, [&](View piece) {
+        save.write(piece, at, printable(data));
+        at += piece.size();
+      });
+    }
+    save.commit();
+  }
+  Save save(real_system(), output);
+  uint64_t at = 0;
+  const auto write = [&](View piece) {
+    save.write(piece, at, printable(output));
+    at += piece.size();
+  };
+  size_t done = 0;
+  for (const onnx::JoinedModel::Hole& h : joined.holes) {
+    write(ascii(std::string_view(joined.text).substr(done, h.position - done)));
+    each_piece(file, h.blob, write);
+    done = h.position;
+  }
+  write(ascii(std::string_view(joined.text).substr(done)));
+  save.commit();
+  std::printf("%s  in the clear, %llu bytes%s\n", printable(output).c_str(), static_cast<unsigned long long>(at),
+              joined.data.empty() ? "" : (", and its external data in " + printable(data)).c_str());
+}
+
+int run_unseal(const Unseal& o) {
+  if (o.output.empty() == o.raw.empty()) throw Error(Code::bad_usage, "unseal takes -o FILE, or --raw with a new folder");
+  const trust::Opening given = o.options.given();
+  const trust::Opened opened = trust::open(o.file, given.open(), given.host, trust::Operation::export_);
+  opened.access->require(trust::Operation::export_);
+  if (o.raw.empty()) write_model(*opened.file, o.output);
+  else write_folder(*opened.file, o.raw);
   return kGood;
 }
 
@@ -140,7 +216,7 @@ int list_slots(const std::string& path) {
 }
 
 int add_slots(const std::string& path, const SealOptions& options, const NewSlotOptions& slots) {
-  const SealGiven given = options.given();
+  const trust::Opening given = options.given();
   SlotChange change;
   change.add = slots.slots(options.files());
   if (change.add.empty()) throw Error(Code::bad_usage, "slots add: no new key is given");
@@ -149,7 +225,7 @@ int add_slots(const std::string& path, const SealOptions& options, const NewSlot
 }
 
 int remove_slots(const std::string& path, const SealOptions& options, const std::vector<std::string>& ids) {
-  const SealGiven given = options.given();
+  const trust::Opening given = options.given();
   SlotChange change;
   for (const std::string& id : ids) {
     if (!from_hex(id, change.remove.emplace_back(), true))
@@ -183,7 +259,7 @@ int run_sign(const Sign& o) {
     return kGood;
   }
   if (o.sign.empty() && o.records.empty()) throw Error(Code::bad_usage, "sign: neither --sign nor --add is given");
-  const SealGiven given = o.options.given();
+  const trust::Opening given = o.options.given();
   SlotChange change;
   change.sign = signing_keys(o.sign, o.options.files());
   for (const std::string& path : o.records) {
@@ -198,7 +274,7 @@ int run_sign(const Sign& o) {
 }
 
 int run_verify(const std::string& path, const SealOptions& options) {
-  const SealGiven given = options.given();
+  const trust::Opening given = options.given();
   const std::vector<Block<32>> signers = verify(path, given.open());
   std::printf("%s  intact, %s\n", printable(path).c_str(),
               options.has_keys() ? "every segment opened" : "without a key: no damage, nothing authenticated but signatures");
@@ -212,8 +288,9 @@ int run_verify(const std::string& path, const SealOptions& options) {
 std::function<int()> add_seal(CLI::App& app) {
   auto o = std::make_shared<Seal>();
   CLI::App* sub = app.add_subcommand("seal", "Makes a sealed file: encrypted, signed, with a policy.");
-  sub->add_option("--raw", o->raw, "a folder with model, policy.json, metadata.json, blobs/0, blobs/1, ...")
-      ->required()
+  sub->add_option("model", o->model, "an ONNX model; its external data, if any, beside it");
+  sub->add_flag("--follow-symlinks", o->follow_symlinks, "external data files may be symbolic links");
+  sub->add_option("--raw", o->raw, "instead of a model: a folder with model, policy.json, metadata.json, blobs/0, blobs/1, ...")
       ->check(CLI::ExistingDirectory);
   sub->add_option("-o,--output", o->output, "the sealed file")->required();
   sub->add_option("--policy", o->policy, "a policy, JSON");
@@ -231,7 +308,8 @@ std::function<int()> add_unseal(CLI::App& app) {
   auto o = std::make_shared<Unseal>();
   CLI::App* sub = app.add_subcommand("unseal", "Writes what a sealed file holds in the clear; needs the right to export.");
   sub->add_option("file", o->file, "the sealed file")->required();
-  sub->add_option("--raw", o->raw, "a new folder for model, policy.json, metadata.json, blobs/0, blobs/1, ...")->required();
+  sub->add_option("-o,--output", o->output, "the ONNX file; external data go to FILE.data beside it");
+  sub->add_option("--raw", o->raw, "instead: a new folder for model, policy.json, metadata.json, blobs/0, blobs/1, ...");
   o->options.add(*sub);
   return [o] { return run_unseal(*o); };
 }

@@ -71,31 +71,28 @@ std::string read_text(const std::string& path, size_t most) {
   return std::string(text(bytes));
 }
 
-SealGiven SealOptions::given() const {
-  protect_process();
-  SealGiven out;
-  out.most_log_n = most_log_n;
-  for (const std::string& f : key_files) out.keys.add_raw(raw_key_from_file(f, files()));
-  for (const std::string& v : key_variables) out.keys.add_raw(raw_key_from_environment(v));
-  for (const std::string& f : identities) {
-    for (Identity& identity : identities_from_file(f, files())) out.keys.add_identity(std::move(identity));
+SealedOptions SealOptions::sealed() const {
+  if (has_keys() || !audit_key.empty()) protect_process();
+  SealedOptions out;
+  out.key_files = key_files;
+  out.key_variables = key_variables;
+  out.identities = identities;
+  out.passphrase_files = passphrase_files;
+  for (const std::string& c : key_commands) {
+    KeyCommand command = key_command(c);
+    out.key_commands.push_back({std::move(command.provider), std::move(command.arguments)});
   }
-  for (const std::string& f : passphrase_files) out.keys.add_passphrase(passphrase_from_file(f, files()));
-  for (const std::string& c : key_commands) out.keys.add_command(key_command(c));
+  out.shared_key_files = shared_key_files;
+  out.most_log_n = most_log_n;
   const bool any = std::find(signers.begin(), signers.end(), "any") != signers.end();
   if (any && signers.size() > 1) throw Error(Code::bad_usage, "--signer any does not go with other signers");
-  if (!any) {
-    for (const std::string& s : signers) out.signers.push_back(signer_from_file_or_hex(s));
-  }
-  out.host.expect_model = expect_model;
-  if (min_release >= 0) out.host.min_release = static_cast<uint64_t>(min_release);
-  out.host.require_sealed = require_sealed;
-  if (!host_policy.empty()) {
-    out.host.policy = within([&] { return "host policy " + printable(host_policy); },
-                             [&] { return parse_policy(read_text(host_policy, kMostPolicy), PolicyPlace::host); });
-  }
+  if (!any) out.signers = signers;
+  out.expect_model = expect_model;
+  out.min_release = min_release;
+  out.require_sealed = require_sealed;
+  out.host_policy = host_policy;
   if (audit_log.empty() != audit_key.empty()) throw Error(Code::bad_usage, "--audit-log and --audit-key go together");
-  if (!audit_log.empty()) out.host.audit = std::make_shared<trust::AuditLog>(audit_log, signing_key_from_file(audit_key, files()));
+  if (!audit_log.empty()) out.audit = open_audit_log(audit_log, audit_key);
   return out;
 }
 

@@ -5,19 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "trust/access.h"
+#include "trust/opening.h"
 
 namespace tenon::cli {
-
-// What the options came to. The keys live as long as this does.
-struct SealGiven {
-  seal::KeyRing keys;
-  std::vector<seal::Block<32>> signers;
-  trust::Host host;
-  int most_log_n = seal::kMostLogN;
-
-  seal::OpenOptions open() const { return {.keys = &keys, .signers = signers, .most_log_n = most_log_n}; }
-};
 
 struct SealOptions {
   std::vector<std::string> key_files, key_variables, identities, passphrase_files, key_commands, signers;
@@ -27,8 +17,10 @@ struct SealOptions {
   bool require_sealed = false, shared_key_files = false;
 
   void add(CLI::App& app);
-  // Reads keys, policies and the log's key; no core dump of this process then holds them. Throws what the sources throw.
-  SealGiven given() const;
+  // As the public interface takes them; opens the audit log. Where keys are given, no core dump of this process will hold them.
+  SealedOptions sealed() const;
+  // Reads keys and policies too, for the commands that work on the container itself. Throws what the sources throw.
+  trust::Opening given() const { return trust::opening_of(sealed()); }
   bool has_keys() const {
     return !key_files.empty() || !key_variables.empty() || !identities.empty() || !passphrase_files.empty() || !key_commands.empty();
   }

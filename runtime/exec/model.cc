@@ -1,10 +1,8 @@
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 
 #include "device/cpu.h"
 #include "exec/model.h"
-#include "formats/formats.h"
 #include "ir/text.h"
 #include "passes/pipeline.h"
 #include "plan/hints.h"
@@ -40,18 +38,21 @@ ReadModel read(const Model::Impl& m, bool ports_only = false) {
   o.follow_symlinks = m.options.follow_symlinks;
   o.dims = m.options.dims;
   o.fixed_inputs = m.options.fixed_inputs;
-  return read_model(m.bytes, m.folder, o);
+  o.blobs = m.opened.blobs;
+  return read_model(m.opened.bytes, m.opened.folder, o);
 }
 
 void stage(const Options& o, const char* name) {
   if (o.progress) o.progress(name);
 }
 
-std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std::string folder, const Options& options, double read_ms) {
+}  // namespace
+
+std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms) {
   auto m = std::make_shared<Model::Impl>();
   m->options = options;
-  m->bytes = std::move(bytes);
-  m->folder = std::move(folder);
+  m->options.sealed = {};
+  m->opened = std::move(opened);
   m->times.read = read_ms;
   Stopwatch watch;
   const Isa best = best_isa();
@@ -89,8 +90,6 @@ std::shared_ptr<Model::Impl> load(std::shared_ptr<const WeightSource> bytes, std
   return m;
 }
 
-}  // namespace
-
 std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given) const {
   std::vector<int64_t> key;
   Options o = options;
@@ -118,9 +117,9 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
     // What is kept for sizes of long ago gives way.
     if (by_size.size() > 64) {
       by_size.clear();
-      return by_size[key] = tenon::load(bytes, folder, o, 0);
+      return by_size[key] = tenon::load(opened, o, 0);
     }
-    slot = tenon::load(bytes, folder, o, 0);
+    slot = tenon::load(opened, o, 0);
     if (slot->per_size) throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
   }
   return slot;
@@ -139,33 +138,28 @@ std::string text(const Port& p) {
   return out + "]";
 }
 
-Model Model::load(const std::string& path, const Options& options) {
-  return within([&] { return "cannot load " + printable(path); },
-                [&] {
-                  stage(options, "read");
-                  Stopwatch watch;
-                  auto bytes = map_file(path);
-                  Model m;
-                  std::string folder = std::filesystem::path(path).parent_path().string();
-                  m.impl_ = tenon::load(std::move(bytes), folder.empty() ? "." : folder, options, watch.lap());
-                  return m;
-                });
-}
-
-Model Model::from_memory(const void* data, int64_t bytes, const Options& options) {
-  return within([] { return std::string("cannot load a model from memory"); },
-                [&] {
-                  Model m;
-                  m.impl_ = tenon::load(make_view_source(data, bytes), "", options, 0);
-                  return m;
-                });
-}
-
 const std::vector<Port>& Model::inputs() const { return impl_->inputs; }
 const std::vector<Port>& Model::outputs() const { return impl_->outputs; }
 const LoadTimes& Model::load_times() const { return impl_->times; }
-Inspection Model::inspect() const { return tenon::inspect(*impl_); }
-PlanReport Model::explain() const { return tenon::explain(*impl_); }
+
+void Model::require(Right right) const { impl_->require(right); }
+
+const Origin& Model::origin() const {
+  static const Origin plain;
+  return impl_->opened.rights ? impl_->opened.rights->origin() : plain;
+}
+
+Inspection Model::inspect() const {
+  impl_->require(Right::inspect);
+  Inspection out = tenon::inspect(*impl_);
+  if (impl_->opened.rights) out.sealed = impl_->opened.rights->notes();
+  return out;
+}
+
+PlanReport Model::explain() const {
+  impl_->require(Right::inspect);
+  return tenon::explain(*impl_);
+}
 
 Graph graph_after(const Model::Impl& m, const std::string& last) {
   if (last == "passes") return clone(m.graph);
@@ -184,7 +178,12 @@ Graph graph_after(const Model::Impl& m, const std::string& last) {
   return std::move(*wanted);
 }
 
-std::string Model::dump(const std::string& after, bool with_types) const { return tenon::text(graph_after(*impl_, after), with_types); }
+std::string Model::dump(const std::string& after, bool with_types) const {
+  impl_->require(Right::inspect);
+  // Elements are weights in the clear.
+  const bool with_elements = !impl_->opened.rights || impl_->opened.rights->allows(Right::export_);
+  return tenon::text(graph_after(*impl_, after), with_types, with_elements);
+}
 
 std::vector<std::string> Model::pass_names() {
   std::vector<std::string> out;

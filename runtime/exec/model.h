@@ -7,17 +7,27 @@
 #include <vector>
 
 #include "exec/executor.h"
+#include "exec/rights.h"
+#include "formats/formats.h"
 #include "plan/plan.h"
 #include "tenon.h"
 
 namespace tenon {
 
+// A model file, opened.
+struct OpenedModel {
+  std::shared_ptr<const WeightSource> bytes;
+  std::string folder;                  // of external data; empty: there is none
+  std::shared_ptr<const Blobs> blobs;  // of a container
+  std::shared_ptr<Rights> rights;      // null: everything is allowed
+};
+std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms);
+
 struct Model::Impl {
   Options options;
   PlanOptions plan_options;
   std::string format;
-  std::shared_ptr<const WeightSource> bytes;
-  std::string folder;
+  OpenedModel opened;
   Graph graph;                       // portable, after all passes
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
   std::vector<Port> inputs, outputs;
@@ -29,6 +39,10 @@ struct Model::Impl {
   std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given) const;
   mutable std::mutex mutex;
   mutable std::map<std::vector<int64_t>, std::shared_ptr<const Impl>> by_size;
+
+  void require(Right right) const {
+    if (opened.rights) opened.rights->require(right);
+  }
 };
 
 // The graph as read, run through the passes up to and including `last`; "read" for none, "passes" for all.

@@ -89,7 +89,8 @@ void Checker::before(const Plan& plan, int step, const Step& s) {
   std::vector<Array> in;
   for (int i = 0; i < s.sources; ++i) {
     const ValueId v = plan.operands[plan.steps[static_cast<size_t>(step)].first_operand + i].value;
-    in.push_back(v != kNone ? read(plan.graph.values[v], s.src[i]) : Array{});
+    const bool packed_alone = v != kNone && !s.src[i].data && plan.graph.is_constant(v);
+    in.push_back(v == kNone ? Array{} : packed_alone ? array_of(plan.graph.values[v]) : read(plan.graph.values[v], s.src[i]));
   }
   sources_.push_back(std::move(in));
 }

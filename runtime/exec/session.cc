@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "exec/model.h"
@@ -13,6 +14,21 @@ int index_of(const std::vector<Port>& ports, const std::string& name, const char
   std::string list;
   for (const Port& p : ports) list += (list.empty() ? "" : ", ") + ("\"" + printable(p.name) + "\"");
   throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\"; it has " + list);
+}
+
+// Of numbers, also within sequences and optionals; strings do not count.
+uint64_t bytes_within(const Tensor& t) {
+  if (t.container == Container::tensor) return t.dtype == DType::string ? 0 : static_cast<uint64_t>(t.bytes());
+  uint64_t all = 0;
+  for (int64_t i = 0; i < t.count(); ++i) all += bytes_within(t.as<Tensor>()[i]);
+  return all;
+}
+
+void withhold(const Tensor& t) {
+  if (t.container != Container::tensor)
+    for (int64_t i = 0; i < t.count(); ++i) withhold(t.as<Tensor>()[i]);
+  else if (t.dtype == DType::string) std::fill_n(t.as<std::string>(), t.count(), std::string());
+  else if (t.bytes()) std::memset(t.data, 0, static_cast<size_t>(t.bytes()));
 }
 
 }  // namespace
@@ -46,6 +62,39 @@ struct Session::Impl {
     ++runs;
     collect_containers();
     carry_states();
+  }
+
+  // Executes `body` where the policy of the model allows a run, and keeps the record that it may want. A result whose record cannot be
+  // written is withheld.
+  template <class Body>
+  void execute(Body&& body) {
+    Rights* rights = model->opened.rights.get();
+    if (!rights) return body();
+    rights->require_run();
+    if (!rights->records_runs()) return body();
+    RunFacts facts;
+    for (size_t i = 0; i < bound.size(); ++i)
+      if (bound[i]) facts.bytes_in += bytes_within(inputs[i]);
+    const auto start = std::chrono::steady_clock::now();
+    const auto record = [&] {
+      facts.milliseconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
+      rights->record_run(facts);
+    };
+    try {
+      body();
+    } catch (const Error& e) {
+      facts.error = &e;
+      record();
+      throw;
+    }
+    const std::vector<Tensor> results = outputs();
+    for (const Tensor& t : results) facts.bytes_out += bytes_within(t);
+    try {
+      record();
+    } catch (const Error&) {
+      for (const Tensor& t : results) withhold(t);
+      throw;
+    }
   }
 
   // The model for the sizes of these inputs, where it is made for each set of them.
@@ -136,6 +185,7 @@ struct Session::Impl {
 
 Session::Session(const Model& model) : impl_(std::make_unique<Impl>()) {
   impl_->model = model.impl_;
+  impl_->model->require(Right::run);
   impl_->inputs.resize(impl_->model->inputs.size());
   impl_->bound.resize(impl_->inputs.size());
   impl_->lent.resize(impl_->model->outputs.size());
@@ -166,7 +216,7 @@ void Session::bind_output(const std::string& name, void* data, int64_t bytes) {
 }
 
 void Session::run() {
-  within([&] { return std::string("cannot run"); }, [&] { impl_->run(); });
+  within([] { return std::string("cannot run"); }, [&] { impl_->execute([&] { impl_->run(); }); });
 }
 
 std::vector<Tensor> Session::outputs() const { return impl_->outputs(); }
@@ -203,21 +253,25 @@ class Profiler : public StepObserver {
 }  // namespace
 
 std::vector<StepTime> Session::profile() {
+  impl_->model->require(Right::inspect);
   if (impl_->model->per_size) impl_->settle();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to profile");
   Profiler p;
   impl_->set_inputs();
-  impl_->executor->run(p);
+  impl_->execute([&] { impl_->executor->run(p); });
   return std::move(p.times);
 }
 
 CheckReport Session::check() {
+  impl_->model->require(Right::inspect);
   if (impl_->model->per_size) impl_->settle();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
   Checker c;
   impl_->set_inputs();
-  impl_->executor->run(c);
-  impl_->collect_containers();
+  impl_->execute([&] {
+    impl_->executor->run(c);
+    impl_->collect_containers();
+  });
   const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
   const std::vector<Tensor> got = outputs();
   for (size_t i = 0; i < got.size(); ++i) {

@@ -28,7 +28,8 @@
 
 namespace tenon {
 
-std::string text(const Graph& g, bool with_types = true);
+// Without elements, constants beyond scalars and short lists of integers are printed by their size.
+std::string text(const Graph& g, bool with_types = true, bool with_elements = true);
 // One node on one line, types included, without its subgraphs.
 std::string text(const Graph& g, const Node& node);
 // Values numbered in the order they are printed, whatever they are called, and no types: equal for equal graphs.

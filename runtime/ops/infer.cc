@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/wipe.h"
 #include "ops/op.h"
 
 namespace tenon {
@@ -91,6 +92,7 @@ std::optional<std::vector<double>> Inference::reals(int i) const {
   const int64_t n = small_count(v.type.shape);
   if (!v.constant || v.constant->strings || n < 0) return std::nullopt;
   std::vector<char> copy(static_cast<size_t>(v.constant->bytes));
+  const WipeAtEnd wipe(copy);
   v.constant->source->read(v.constant->offset, v.constant->bytes, copy.data());
   const bool real = tenon::is_real(v.type.dtype);
   std::vector<double> out;

@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "base/wipe.h"
 #include "ops/op.h"
 #include "ops/quantize_range.h"
 
@@ -194,6 +195,7 @@ Array array_of(const Value& v) {
   };
   if (const void* data = v.constant->view()) return stored(data);
   std::vector<char> copy(static_cast<size_t>(v.constant->bytes));
+  const WipeAtEnd wipe(copy);
   v.constant->source->read(v.constant->offset, v.constant->bytes, copy.data());
   return stored(copy.data());
 }

@@ -64,7 +64,7 @@ std::string program(const Program& p) {
 
 class Printer {
  public:
-  Printer(const Graph& g, bool types, bool names) : graph_(g), types_(types), names_(names) {
+  Printer(const Graph& g, bool types, bool names, bool elements = true) : graph_(g), types_(types), names_(names), elements_(elements) {
     for (const Value& v : g.values) ++seen_[v.name];
   }
 
@@ -81,7 +81,7 @@ class Printer {
     for (const Node& n : graph_.nodes) {
       if (n.dead) continue;
       out += indent + "  " + node(n) + "\n";
-      for (const auto& sub : n.subgraphs) out += Printer(*sub, types_, names_).graph(indent + "    ");
+      for (const auto& sub : n.subgraphs) out += Printer(*sub, types_, names_, elements_).graph(indent + "    ");
     }
     for (const Tie& t : graph_.ties) out += indent + "  tie " + value(graph_.outputs[t.output]) + " -> " + value(graph_.inputs[t.input]) + "\n";
     out += indent + "  return ";
@@ -135,7 +135,7 @@ class Printer {
     const auto print = [&](ValueId v) {
       if (v == kNone || !graph_.is_constant(v) || is_inline(v) || !done.insert(v).second) return;
       const Value& c = graph_.value(v);
-      const bool few = count_of(c.type) <= kMostPrinted;
+      const bool few = elements_ && count_of(c.type) <= kMostPrinted;
       out += indent + "%" + name(v) + " = constant " + type(v) + " " + (few ? elements(c) : "from bytes " + std::to_string(c.constant->bytes)) + "\n";
     };
     for (const Node& n : graph_.nodes)
@@ -155,7 +155,7 @@ class Printer {
   }
 
   const Graph& graph_;
-  bool types_, names_;
+  bool types_, names_, elements_;
   std::unordered_map<std::string_view, int> seen_;
   std::unordered_map<ValueId, std::string> given_;
   int next_ = 0;
@@ -163,7 +163,7 @@ class Printer {
 
 }  // namespace
 
-std::string text(const Graph& g, bool with_types) { return Printer(g, with_types, true).graph(""); }
+std::string text(const Graph& g, bool with_types, bool with_elements) { return Printer(g, with_types, true, with_elements).graph(""); }
 std::string text(const Graph& g, const Node& node) { return Printer(g, true, true).node(node); }
 std::string canonical_text(const Graph& g) { return Printer(g, false, false).graph(""); }
 

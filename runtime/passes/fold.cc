@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/wipe.h"
 #include "passes/passes.h"
 #include "passes/sweep.h"
 
@@ -90,9 +91,10 @@ class Folder {
   std::vector<char> transposed(const Node& n) {
     const Value& src = graph_.value(n.inputs[0]);
     std::vector<char> from(static_cast<size_t>(src.constant->bytes)), to(from.size());
+    const WipeAtEnd wipe(from);
     src.constant->source->read(src.constant->offset, src.constant->bytes, from.data());
     const int rank = src.type.shape.rank();
-    if (rank == 0) return from;
+    if (rank == 0) return std::vector<char>(from);
     std::vector<int64_t> sizes, shape, strides;
     for (Dim d : src.type.shape) sizes.push_back(d.number());
     const std::vector<int64_t> own = strides_of(sizes);
@@ -128,7 +130,8 @@ class Folder {
     return context_.folded_bytes + all <= context_.limits.fold_bytes;
   }
 
-  void settle(ValueId id, const std::vector<char>& storage) {
+  void settle(ValueId id, std::vector<char> storage) {
+    const WipeAtEnd wipe(storage);
     const auto bytes = static_cast<int64_t>(storage.size());
     context_.folded_bytes += bytes;
     settle(id, Constant{make_memory_source(storage.data(), bytes), 0, bytes, nullptr});

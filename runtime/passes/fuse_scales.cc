@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/wipe.h"
 #include "ops/conv.h"
 #include "ops/matmul.h"
 #include "passes/passes.h"
@@ -95,6 +96,7 @@ class ScaleFuser {
     int64_t inner = 1;
     for (int i = axis + 1; i < c.type.shape.rank(); ++i) inner *= c.type.shape[i].number();
     std::vector<float> elements(static_cast<size_t>(c.constant->bytes) / sizeof(float));
+    const WipeAtEnd wipe(elements);
     c.constant->source->read(c.constant->offset, c.constant->bytes, elements.data());
     for (size_t i = 0, channel = 0; i < elements.size(); channel = (channel + 1) % factor.size())
       for (int64_t k = 0; k < inner; ++k, ++i) elements[i] = static_cast<float>(elements[i] * factor[channel]);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/wipe.h"
 #include "ops/concat.h"
 #include "ops/matmul.h"
 #include "ops/pad.h"
@@ -30,6 +31,7 @@ ValueId turned_back(Sweep& s, ValueId v, const Permutation& perm) {
   Array turned(a.dtype, shape);
   for (Walk at(shape); at.more(); at.next()) turned.move(at.flat(), a, at.offset(strides));
   std::vector<char> storage(static_cast<size_t>(c.constant->bytes));
+  const WipeAtEnd wipe(storage);
   store(turned, c.type.dtype, storage.data());
   Type t = c.type;
   t.shape = {};

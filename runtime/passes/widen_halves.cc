@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/wipe.h"
 #include "ops/cast.h"
 #include "ops/op.h"
 #include "passes/passes.h"
@@ -17,6 +18,7 @@ bool keeps_width(const Node& n) { return n.op->name == "bit_cast" || n.op->name 
 void widen_constant(Value& v) {
   const Array a = array_of(v);
   std::vector<float> wide(a.cells.size());
+  const WipeAtEnd wipe(wide);
   for (size_t i = 0; i < wide.size(); ++i) wide[i] = static_cast<float>(a.cells[i].real);
   v.type.dtype = DType::f32;
   const int64_t bytes = static_cast<int64_t>(wide.size() * sizeof(float));

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <unordered_map>
+
+#include "base/wipe.h"
+#include "plan/ahead.h"
 
 namespace tenon {
 namespace {
@@ -45,6 +49,7 @@ class Planner {
     plan_->selections = select(g, plan_->options);
     reorder_constants();
     share_views();
+    expect_packs();
     for (size_t i = 0; i < g.nodes.size(); ++i) add_step(static_cast<NodeId>(i));
     find_lifetimes();
     share_in_place();
@@ -134,13 +139,36 @@ class Planner {
            });
   }
 
+  // The elements of a constant for the life of the plan: where they lie, or a copy, made once.
   const void* constant_data(ValueId v) {
     const Constant& c = *graph().values[v].constant;
     if (const void* data = c.view()) return data;
-    Buffer copy(c.bytes);
+    const void*& kept = copies_[{c.source.get(), c.offset}];
+    if (kept) return kept;
+    plan_->secret = true;
+    Buffer copy(std::max<int64_t>(c.bytes, 1));
     c.source->read(c.offset, c.bytes, copy.data());
     plan_->owned.push_back(std::move(copy));
-    return plan_->owned.back().data();
+    return kept = plan_->owned.back().data();
+  }
+
+  // The same until the next call.
+  const void* lent_data(ValueId v) {
+    const Constant& c = *graph().values[v].constant;
+    if (const void* data = c.view()) return data;
+    if (const auto kept = copies_.find({c.source.get(), c.offset}); kept != copies_.end()) return kept->second;
+    plan_->secret = true;
+    return ahead_.get(c);
+  }
+
+  // What add_step will pack.
+  void expect_packs() {
+    for (size_t i = 0; i < graph().nodes.size(); ++i) {
+      const Node& n = graph().nodes[i];
+      if (!plan_->selections[i].needs.packing || n.inputs.size() <= kPackedSource || !graph().is_constant(n.inputs[kPackedSource])) continue;
+      const Constant& c = *graph().values[n.inputs[kPackedSource]].constant;
+      if (!c.view()) ahead_.expect(c);
+    }
   }
 
   // A reorder of a constant is done here, once.
@@ -156,7 +184,7 @@ class Planner {
       Value& to = g.values[n.outputs[0]];
       Operand src = operand(g.values[n.inputs[0]].type, geometry(g.values[n.inputs[0]].type, *g.extents), true);
       Operand dst = operand(to.type, geometry(to.type, *g.extents), true);
-      src.data = const_cast<void*>(constant_data(n.inputs[0]));
+      src.data = const_cast<void*>(lent_data(n.inputs[0]));
       Buffer memory(bytes(dst));
       std::memset(memory.data(), 0, static_cast<size_t>(memory.bytes()));
       dst.data = memory.data();
@@ -216,12 +244,13 @@ class Planner {
     std::string key = s.needs.packing;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       if (!graph().is_constant(n.inputs[i])) continue;
-      model.step.src[i].data = const_cast<void*>(constant_data(n.inputs[i]));
       const Constant& c = *graph().values[n.inputs[i]].constant;
       key += "," + std::to_string(i) + ":" + std::to_string(reinterpret_cast<uintptr_t>(c.source.get())) + "+" + std::to_string(c.offset);
     }
     auto [found, fresh] = packed_.emplace(key, nullptr);
     if (fresh) {
+      for (size_t i = 0; i < n.inputs.size(); ++i)
+        if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i]) : constant_data(n.inputs[i]));
       Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
       model.step.kernel = s.kernels[0];
       s.kernels[0]->pack(model.step, memory.data());
@@ -230,6 +259,18 @@ class Planner {
       plan_->owned.push_back(std::move(memory));
     }
     s.packed = found->second;
+  }
+
+  // Whether somebody reads a constant beside the steps that have packed it.
+  std::vector<bool> read_as_stored() {
+    std::vector<bool> read(graph().values.size());
+    for (const PlannedStep& s : plan_->steps)
+      for (int k = 0; k < s.sources; ++k) {
+        const ValueId v = plan_->operands[s.first_operand + k].value;
+        if (v != kNone) read[root_[v]] = read[root_[v]] || k != kPackedSource || !s.packed;
+      }
+    for (ValueId v : graph().outputs) read[root_[v]] = true;
+    return read;
   }
 
   // First and last step that touches each root.
@@ -275,13 +316,14 @@ class Planner {
     places_.resize(g.values.size());
     for (size_t i = 0; i < g.inputs.size(); ++i) places_[g.inputs[i]] = {Place::input, static_cast<int32_t>(i)};
     for (size_t i = 0; i < g.outputs.size(); ++i) places_[root_[g.outputs[i]]] = {Place::output, static_cast<int32_t>(i)};
+    const std::vector<bool> read = read_as_stored();
     Boundless boundless(*g.extents);
     for (PlannedOperand& o : plan_->operands) {
       if (o.value == kNone) continue;
       const ValueId r = root_[o.value];
       if (places_[r].kind == Place::none && g.is_constant(r)) {
         places_[r] = {Place::constant, static_cast<int32_t>(plan_->constants.size())};
-        plan_->constants.push_back(constant_data(r));
+        plan_->constants.push_back(read[r] ? constant_data(r) : g.values[r].constant->view());
         plan_->summary.constant_bytes += g.values[r].constant->bytes;
       }
       if (places_[r].kind == Place::none && g.values[r].producer == kNone && g.values[r].content) {
@@ -383,9 +425,18 @@ class Planner {
   std::vector<bool> fixed_;
   std::vector<Place> places_;
   std::unordered_map<std::string, const void*> packed_;
+  // What a step with packed weights packs. It reads them from there and nowhere else.
+  static constexpr int kPackedSource = 1;
+  std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie
+  ReadAhead ahead_;
 };
 
 }  // namespace
+
+Plan::~Plan() {
+  if (!secret) return;
+  for (Buffer& b : owned) wipe_memory(b.data(), static_cast<size_t>(b.bytes()));
+}
 
 std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options) { return Planner(std::move(g), options).run(); }
 

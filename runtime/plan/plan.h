@@ -65,18 +65,21 @@ struct PlanSummary {
 };
 
 struct Plan {
+  ~Plan();
+
   Graph graph;  // as selected: with reorders and layouts
   std::vector<Selection> selections;  // of the nodes of `graph`
   std::vector<PlannedStep> steps;
   std::vector<PlannedOperand> operands;  // of the steps, each with its sources and then its destinations
   std::vector<PlannedOperand> inputs, outputs;
   std::vector<BufferPlan> buffers;
-  std::vector<const void*> constants;
+  std::vector<const void*> constants;  // null: packed, read by nobody else, and not to be had without a copy
   std::vector<ContentPlan> contents;
   std::vector<Buffer> owned;  // packed weights, reordered constants, constants that could not be read in place
   PlanOptions options;
   PlanSummary summary;
   bool has_data_sizes = false;
+  bool secret = false;  // some of the weights may be had only as copies, which are wiped in the end
 };
 
 // Lowers a portable graph (which it consumes). Throws Error.

@@ -344,6 +344,17 @@ TEST(SealAttack, E14_recipients_of_low_order_and_bad_key_strings) {
   EXPECT_EQ(outcome([&] { parse_identity_file(many); }), "kSealLimit");
 }
 
+// A disk whose generator fails at one call.
+class GeneratorFails : public Disk {
+ public:
+  explicit GeneratorFails(int at) : at_(at) {}
+  bool random(uint8_t* dst, size_t n) override { return drawn++ != at_ && Disk::random(dst, n); }
+  int drawn = 0;
+
+ private:
+  int at_;
+};
+
 TEST(SealAttack, E15_E16_nothing_random_is_used_twice) {
   Disk disk;
   disk.counting = true;
@@ -367,11 +378,56 @@ TEST(SealAttack, E15_E16_nothing_random_is_used_twice) {
   EXPECT_FALSE(equal(View(a).subspan(16, 32), View(b).subspan(16, 32)));
   EXPECT_FALSE(equal(file_key_of(a), file_key_of(b)));
 
-  Disk broken;
-  broken.generator_fails = true;
-  made.system = &broken;
-  EXPECT_EQ(outcome([&] { made.seal(Disk::path("a.tenon")); }), "resource");
-  EXPECT_TRUE(broken.list().empty());
+  // The generator fails at each of its calls in turn.
+  Made small_one{.blobs = {3 * 4096}, .signers = {1}};
+  GeneratorFails whole(-1);
+  small_one.system = &whole;
+  small_one.seal(Disk::path("a.tenon"));
+  ASSERT_GT(whole.drawn, 8);
+  for (int call = 0; call < whole.drawn; ++call) {
+    GeneratorFails broken(call);
+    small_one.system = &broken;
+    EXPECT_EQ(outcome([&] { small_one.seal(Disk::path("a.tenon")); }), "resource") << call;
+    EXPECT_TRUE(broken.list().empty()) << call;
+    EXPECT_EQ(broken.open_files(), 0u) << call;
+  }
+}
+
+// E16: ten million segments of a stream, each with a nonce that none had before it, under ten keys that all differ.
+TEST(SealAttack, E16_ten_million_segments_use_no_key_and_nonce_twice) {
+  class Counting : public System {
+   public:
+    bool random(uint8_t* dst, size_t n) override {
+      std::memset(dst, 0, n);
+      store<uint64_t>(dst, ++drawn);
+      return true;
+    }
+    uint64_t drawn = 0;
+  } system;
+  constexpr uint64_t kSegments = 10'000'000;
+  FloeSealer sealer(system, {.segment = 40}, secret(1), ascii("aad"));
+  Bytes plain(8), segment(40), back(8);
+  uint64_t before = 0, repeated = 0;
+  FloeCipher opener(sealer.floe());
+  for (uint64_t i = 0; i < kSegments; ++i) {
+    store<uint64_t>(plain.data(), i);
+    sealer.add(plain, i + 1 == kSegments, segment.data());
+    // The generator counts, so nonces that differ grow.
+    const uint64_t nonce = load64(segment.data() + 4);
+    repeated += nonce <= before || load32(segment.data() + 12) != 0;
+    before = nonce;
+    if (i % 65537 && i + 1 != kSegments) continue;
+    opener.open(i, i + 1 == kSegments, segment, back.data());
+    ASSERT_EQ(back, plain);
+  }
+  EXPECT_EQ(repeated, 0u);
+  EXPECT_EQ(sealer.count(), kSegments);
+  std::set<Bytes> keys;
+  for (uint64_t i = 0; i < kSegments; i += uint64_t{1} << 20) {
+    const Secret key = sealer.floe().segment_key(i);
+    keys.insert(Bytes(key.data(), key.data() + key.size()));
+  }
+  EXPECT_EQ(keys.size(), 10u);
 }
 
 std::string outcome_of_blobs(const std::vector<uint64_t>& lengths, size_t data) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "formats/onnx/data.h"
 #include "formats/onnx/external.h"
+#include "formats/onnx/split.h"
 #include "formats/onnx/writer.h"
 
 namespace tenon::onnx {
@@ -36,6 +37,19 @@ void visit(const GraphView& g, const LoadLimits& limits) {
     }
 }
 
+std::string filled(const JoinedModel& joined, const std::vector<SplitBlob>& blobs) {
+  std::string out;
+  size_t done = 0;
+  for (const JoinedModel::Hole& h : joined.holes) {
+    out += joined.text.substr(done, h.position - done);
+    done = h.position;
+    const size_t at = out.size();
+    out.resize(at + static_cast<size_t>(blobs[h.blob].bytes));
+    blobs[h.blob].read(0, blobs[h.blob].bytes, out.data() + at);
+  }
+  return out + joined.text.substr(done);
+}
+
 void one_input(Bytes input) {
   LoadLimits limits;
   limits.elements = 1 << 20;
@@ -50,6 +64,12 @@ void one_input(Bytes input) {
   visit(m.graph, limits);
   const std::string written = write_model(m);
   if (write_model(parse_model(written, limits)) != written) std::abort();
+  // What is taken apart and put together again takes apart the same way.
+  const SplitModel s = split(make_view_source(input.data(), static_cast<int64_t>(input.size())), "", {.limits = limits});
+  std::vector<int64_t> lengths;
+  for (const SplitBlob& b : s.blobs) lengths.push_back(b.bytes);
+  const std::string joined = filled(join(s.model, lengths, "data"), s.blobs);
+  if (split(make_view_source(joined.data(), static_cast<int64_t>(joined.size())), "", {.limits = limits}).model != s.model) std::abort();
 }
 
 }  // namespace
