@@ -1,21 +1,11 @@
 // Between element types: cast, quantize, dequantize, dynamic_quantize. Bitwise equal to the references.
 // Plain or blocked, since an element's place does not matter, but for scales along an axis, which take plain operands.
-#include "kernels/cpu/operand.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/quantise.h"
 #include "ops/cast.h"
 #include "ops/quantize.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
-
-constexpr int64_t kChunk = 16384;
-
-// Elements in memory, padding lanes included.
-int64_t memory_count(const Operand& o) {
-  int64_t n = o.block;
-  for (int i = 0; i < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
-  return n;
-}
 
 // ---- cast
 bool small(DType t) { return t == DType::s32 || t == DType::u8 || t == DType::s8 || t == DType::boolean; }
@@ -167,17 +157,6 @@ void runs(const Scales& k, int64_t begin, int64_t end, const Body& body) {
   }
 }
 
-template <class T>
-void quantise_run(const float* src, T* dst, int64_t n, float scale, int32_t zero) {
-  constexpr int32_t low = static_cast<T>(-1) < 0 ? -128 : 0, high = static_cast<T>(-1) < 0 ? 127 : 255;
-  const V by(scale), least_value(static_cast<float>(low - zero)), most_value(static_cast<float>(high - zero));
-  const I shift(zero);
-  vectors(n, [&](int64_t i, int64_t lanes) {
-    const V q = round_even(load(src + i, lanes) / by);
-    store(dst + i, rounded(least(most(where(q == q, q, least_value), least_value), most_value)) + shift, lanes);
-  });
-}
-
 void run_quantize(const Step& s, const Context& context) noexcept {
   const Scales k = scales(s, static_cast<const Quantize*>(s.attributes)->axis);
   parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
@@ -206,30 +185,6 @@ void run_dequantize(const Step& s, const Context& context) noexcept {
   });
 }
 
-// ---- identity between a real value and the same in eight bits
-bool stored_in_bytes(const Operand& o) { return byte(o) && o.scale && !o.per_axis; }
-
-const char* reject_identity(const Step& s) {
-  if (s.epilogue.count) return "no epilogue";
-  if (is_f32(*s.src) && stored_in_bytes(*s.dst)) return nullptr;
-  return stored_in_bytes(*s.src) && is_f32(*s.dst) ? nullptr : "not between f32 and u8 or s8 with one scale";
-}
-
-void run_identity(const Step& s, const Context& context) noexcept {
-  parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
-    const int64_t n = end - begin;
-    if (is(*s.dst, DType::u8)) return quantise_run(data(*s.src) + begin, mutable_data<uint8_t>(*s.dst) + begin, n, s.dst->scale[0], s.dst->zero[0]);
-    if (is(*s.dst, DType::s8)) return quantise_run(data(*s.src) + begin, mutable_data<int8_t>(*s.dst) + begin, n, s.dst->scale[0], s.dst->zero[0]);
-    const V scale(s.src->scale[0]);
-    const I zero(s.src->zero[0]);
-    const bool is_signed = is(*s.src, DType::s8);
-    vectors(n, [&](int64_t i, int64_t lanes) {
-      const I q = is_signed ? load(data<int8_t>(*s.src) + begin + i, lanes) : load(data<uint8_t>(*s.src) + begin + i, lanes);
-      store(mutable_data(*s.dst) + begin + i, real(q - zero) * scale, lanes);
-    });
-  });
-}
-
 // ---- dynamic_quantize: the range of src in pieces of fixed size, then one quantize
 const char* reject_dynamic(const Step& s) {
   if (!is_f32(*s.src)) return "src is not f32";
@@ -237,41 +192,13 @@ const char* reject_dynamic(const Step& s) {
   return nullptr;
 }
 
-Needs needs_dynamic(const Step& s) {
-  Needs n;
-  n.scratch_bytes = known(*s.src) ? ceil_div(count(*s.src), kChunk) * 2 * static_cast<int64_t>(sizeof(float)) : 0;
-  return n;
-}
+Needs needs_dynamic(const Step& s) { return {.scratch_bytes = known(*s.src) ? range_scratch(count(*s.src)) : 0}; }
 
 void run_dynamic(const Step& s, const Context& context) noexcept {
-  const int64_t n = count(*s.src), pieces = ceil_div(n, kChunk);
-  const float* src = data(*s.src);
-  float* range = reinterpret_cast<float*>(context.scratch);
-  parallel(context, pieces, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; ++p) {
-      V low(0.f), high(0.f);
-      const int64_t first = p * kChunk;
-      vectors(smaller(kChunk, n - first), [&](int64_t i, int64_t lanes) {
-        const V v = load(src + first + i, lanes);
-        low = least(low, v), high = most(high, v);
-      });
-      range[2 * p] = -largest(-low), range[2 * p + 1] = largest(high);
-    }
-  });
-  float low = 0, high = 0;
-  for (int64_t p = 0; p < pieces; ++p) low = range[2 * p] < low ? range[2 * p] : low, high = larger(high, range[2 * p + 1]);
-  float scale = (high - low) / 255.f;
-  int32_t zero = 0;
-  if (scale == 0) {
-    scale = 1;
-  } else {
-    alignas(64) float lane[kLanes];
-    store(lane, round_even(V(-low / scale)));
-    zero = static_cast<int32_t>(lane[0] < 0 ? 0 : lane[0] > 255 ? 255 : lane[0]);
-  }
-  if (s.destinations > 1 && s.dst[1].dtype) *mutable_data(s.dst[1]) = scale;
-  if (s.destinations > 2 && s.dst[2].dtype) *mutable_data<uint8_t>(s.dst[2]) = static_cast<uint8_t>(zero);
-  parallel(context, n, kChunk, [&](int64_t begin, int64_t end, int) { quantise_run(src + begin, mutable_data<uint8_t>(*s.dst) + begin, end - begin, scale, zero); });
+  const DynamicRange range = dynamic_range(*s.src, context);
+  if (s.destinations > 1 && s.dst[1].dtype) *mutable_data(s.dst[1]) = range.scale;
+  if (s.destinations > 2 && s.dst[2].dtype) *mutable_data<uint8_t>(s.dst[2]) = static_cast<uint8_t>(range.zero);
+  quantise_by(range, *s.src, mutable_data<uint8_t>(*s.dst), context);
 }
 
 // ---- identity between real and quantised storage
@@ -307,7 +234,6 @@ const Kernel kKernels[] = {
     TENON_CONVERT("cast", "cast_any_blocks", reject_cast, any, run_cast),
     TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),
     TENON_CONVERT("dequantize", "dequantize_int_rows", reject_dequantize, needs_scales, run_dequantize),
-    TENON_CONVERT("identity", "identity_f32_u8_elements", reject_identity, any, run_identity),
     TENON_CONVERT("identity", "identity_int8_stored", reject_stored, any, run_stored),
     TENON_CONVERT("dynamic_quantize", "dynamic_quantize_f32_pieces", reject_dynamic, needs_dynamic, run_dynamic),
 };
