@@ -1,9 +1,10 @@
-// conv of quantised src and weight, u8 or s8, to u8, s8 or f32 in blocks of kLanes channels. Bitwise the same on every level.
+// conv of quantised src and weight, u8 or s8, to u8, s8 or f32 in blocks of kLanes channels; and dynamic_conv and conv_integer, see
+// integer_operands.h. Bitwise the same on every level.
 // As the blocked f32 convolution, with kDot channels in a lane. Rows that a unit of work needs are converted to Left between zero
 // points, channels of a plain src (first layers, up to kLanes channels) side by side; rows that are Left already and whose windows
 // stay inside are read where they lie. Sums are complete in one pass, so that nothing but results is stored.
 #include "kernels/cpu/conv_shape.h"
-#include "kernels/cpu/tile_int8.h"
+#include "kernels/cpu/integer_operands.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -19,6 +20,7 @@ struct Plan {
   int64_t inputs, outputs, panels;  // of a group: input blocks, output blocks
   int64_t unit;                     // channels of an input block, a multiple of kDot
   bool flat;
+  bool windows;  // the sums of windows are needed for what is left of the weights' zero points
 
   Plan(const Step& s, Source source) : c(s), source(source) {
     groups = c.group, group_inputs = c.c / groups, group_outputs = c.o / groups;
@@ -26,6 +28,7 @@ struct Plan {
     inputs = ceil_div(group_inputs, unit), outputs = ceil_div(group_outputs, kLanes);
     panels = ceil_div(outputs, kTileVectors);
     flat = source == Source::blocked && c.pointwise() && flatten(s);
+    windows = any_zero_left(s.src[1], c.o);
   }
 
   Range panel(int64_t i) const { return piece(outputs, panels, i); }
@@ -40,6 +43,8 @@ struct Plan {
   int64_t width() const { return left() + larger(c.in[2], c.reach(2)); }
   // A flat image is copied piece by piece.
   int64_t copied_width(const Cut& cut) const { return flat ? ceil_div(c.out[2], larger(int64_t{1}, cut.columns)) : width(); }
+  // Source columns that the windows of n results meet.
+  int64_t span(int64_t n) const { return (n - 1) * c.stride[2] + (c.taps[2] - 1) * c.dilation[2] + 1; }
   int64_t rows_in(int64_t rows) const { return (rows - 1) * c.stride[1] + (c.taps[1] - 1) * c.dilation[1] + 1; }
   // Rows above and below the image count as zero points where offsets take those away, else they are left out.
   Range band(Range rows) const {
@@ -72,7 +77,6 @@ const char* reject(const Step& s) {
   if (s.src[0].rank < 3 || s.src[0].rank > 4) return "there are more than two spatial axes";
   if (const char* why = int8_reject(s, 0)) return why;
   if (!s.src[1].constant) return "the weight is not constant";
-  if (!weights_fit(s.src[1], s.src[1].size[0])) return "the zero point of the weight does not let it fit s8";
   if (own_sources(s) > 2 && has(s, 2) && !is_f32(s.src[2]) && !is(s.src[2], DType::s32)) return "the bias is neither f32 nor s32";
   const int64_t group = static_cast<const Conv*>(s.attributes)->group, o = s.src[1].size[0], c = s.src[1].size[1];
   if (!known(o) || !known(c)) return "the channels are not known";
@@ -82,8 +86,27 @@ const char* reject(const Step& s) {
   return nullptr;
 }
 
-// Scratch of a worker: the band, offsets and multipliers of all output channels, a tile of floats.
-int64_t constants_bytes(const Plan& p) { return p.groups * p.outputs * kLanes * 8 + 16 * kTileVectors * kLanes * 4; }
+// Scratch of a worker: offsets, multipliers and zero points of all output channels, a tile of floats, sums of windows and of pixels;
+// then the band.
+struct Constants {
+  int32_t *offset, *zero;
+  float *multiplier, *buffer;
+  int32_t *windows, *pixels;
+  int64_t bytes;
+
+  Constants(const Plan& p, const Cut& cut, char* at) {
+    const char* from = at;
+    const auto take = [&](auto*& list, int64_t n) {
+      list = reinterpret_cast<std::remove_reference_t<decltype(list)>>(at);
+      at += round_up(n * 4, 64);
+    };
+    const int64_t lanes = p.groups * p.outputs * kLanes;
+    take(offset, lanes), take(zero, lanes), take(multiplier, lanes), take(buffer, 16 * kTileVectors * kLanes);
+    const int64_t columns = p.windows ? ceil_div(p.c.out[2], larger(int64_t{1}, cut.columns)) : 0;
+    take(windows, columns), take(pixels, columns ? p.span(columns) * p.unit / kDot : 0);
+    bytes = at - from;
+  }
+};
 
 template <Source source>
 Needs needs(const Step& s) {
@@ -94,7 +117,8 @@ Needs needs(const Step& s) {
           .packing = source == Source::blocked ? "int8_oihw_blocked_" TENON_ISA_NAME : "int8_oihw_plain_" TENON_ISA_NAME,
           .packed_bytes = p.packed_bytes()};
   if (!known(s.src[0]) || !known(*s.dst)) return n;
-  n.worker_scratch_bytes = constants_bytes(p) + (p.copies(s.src[0]) ? p.band_bytes(p.cut()) : 0);
+  const Cut cut = p.cut();
+  n.worker_scratch_bytes = Constants(p, cut, nullptr).bytes + (p.copies(s.src[0]) ? p.band_bytes(cut) : 0);
   return n;
 }
 
@@ -130,7 +154,7 @@ void pack(const Step& s, void* packed) {
                   *to = 0;
                   if (o >= p.group_outputs || c >= p.group_inputs) continue;
                   const int64_t at = channel * w.stride[0] + c * w.stride[1] + (w.rank > 3 ? y * w.stride[2] : 0) + x * w.stride[w.rank - 1];
-                  *to = static_cast<Right>(byte(w, at) - weight_zero(w, channel));
+                  *to = static_cast<Right>(byte(w, at) - right_less(w, channel));
                   sums[(g * p.outputs) * kLanes + o] += *to;
                 }
 }
@@ -196,9 +220,37 @@ void convert_band(const Step& s, const Plan& p, const Unit& u, Range rows, Range
     }
 }
 
+// The sums over the windows of `columns` of one row of results, less their zero points; `line` is where the window of column 0 starts.
+void sum_windows(const Plan& p, const char* line, int64_t row_step, int64_t input_step, Range columns, int32_t zero, const Constants& k) {
+  const ConvShape& c = p.c;
+  const int64_t n = columns.end - columns.begin, pixels = p.span(n), parts = p.unit / kDot;
+  // Channels up to the unit are zero points in a plain source, and anything in a blocked one.
+  const int64_t spare = p.source == Source::plain ? 0 : p.inputs * p.unit - p.group_inputs;
+  alignas(64) int8_t mask[kLanes * kLaneBytes];
+  for (int64_t i = 0; i < kLanes * kLaneBytes; ++i) mask[i] = i % p.unit < p.unit - spare;
+  const I ones(0x01010101), last = spare ? load(reinterpret_cast<const int32_t*>(mask)) : ones;
+  const int64_t terms = (p.inputs * p.unit - spare) * c.taps[1] * c.taps[2];
+  for (int64_t x = 0; x < n; ++x) k.windows[x] = static_cast<int32_t>(0u - static_cast<uint32_t>(zero) * static_cast<uint32_t>(terms));
+  for (int64_t y = 0; y < c.taps[1]; ++y) {
+    const char* from = line + columns.begin * c.stride[2] * p.unit_bytes() + y * c.dilation[1] * row_step;
+    vectors(pixels * parts, [&](int64_t i, int64_t lanes) TENON_INLINE {
+      I sum(0);
+      for (int64_t in = 0; in < p.inputs; ++in)
+        sum = dot(sum, load(reinterpret_cast<const int32_t*>(from + in * input_step) + i, lanes), in + 1 < p.inputs ? ones : last);
+      store(k.pixels + i, sum, lanes);
+    });
+    for (int64_t x = 0; x < pixels && parts > 1; ++x) {
+      int32_t sum = 0;
+      for (int64_t part = 0; part < parts; ++part) sum += k.pixels[x * parts + part];
+      k.pixels[x] = sum;
+    }
+    for (int64_t x = 0; x < n; ++x)
+      for (int64_t tap = 0; tap < c.taps[2]; ++tap) k.windows[x] += k.pixels[x * c.stride[2] + tap * c.dilation[2]];
+  }
+}
+
 template <Source source>
-void convolve(const Step& s, const Plan& p, const Cut& cut, const Output& out, const Unit& u, const int32_t* offsets, const float* multipliers,
-              float* buffer, char* band) {
+void convolve(const Step& s, const Plan& p, const Cut& cut, const Output& out, const Unit& u, const Constants& k, char* band) {
   const ConvShape& c = p.c;
   const Operand &src = s.src[0], &dst = *s.dst;
   const Finish& finish = out.finish;
@@ -229,7 +281,7 @@ void convolve(const Step& s, const Plan& p, const Cut& cut, const Output& out, c
     const int64_t lane = (u.group * p.outputs + blocks.begin) * kLanes, tap_bytes = p.unit / kDot * wide * kLanes * kLaneBytes;
     const char* weights = static_cast<const char*>(s.packed) + (u.group * p.outputs + blocks.begin) * p.block_bytes();
     t.lanes = smaller(kLanes, p.group_outputs - (blocks.end - 1) * kLanes);
-    t.offset = offsets + lane, t.multiplier = multipliers + lane;
+    t.offset = k.offset + lane, t.multiplier = k.multiplier + lane, t.column_zero = k.zero + lane;
     t.bias = finish.bias ? finish.bias + channel : nullptr;
     t.loop[0] = {p.inputs, input_step, c.taps[1] * c.taps[2] * tap_bytes};
     if (!joined) t.loop[2] = {c.taps[2], c.dilation[2] * pixel, tap_bytes};
@@ -239,16 +291,18 @@ void convolve(const Step& s, const Plan& p, const Cut& cut, const Output& out, c
       t.loop[1] = {taps.end - taps.begin, c.dilation[1] * row_step, c.taps[2] * tap_bytes};
       t.b = weights + taps.begin * t.loop[1].b;
       const char* line = from + c.source(1, row, taps.begin) * row_step - c.pad[2] * pixel;
+      if (p.windows) sum_windows(p, line, row_step, input_step, u.columns, left_zero(is_signed(src), src.zero[0]), k);
       for (int64_t x = 0; x < tiles; ++x) {
         const Range own = piece(u.columns.end - u.columns.begin, tiles, x);
         const int64_t n = own.end - own.begin, column = u.columns.begin + own.begin, at = index(dst, blocks.begin, row, column);
         t.a = line + column * t.a_row;
+        t.row_sums = p.windows ? k.windows + own.begin : nullptr;
         t.c_row = out.buffered ? kLanes : c.dst_step[2], t.c_vector = out.buffered ? n * kLanes : dst.stride[1];
-        if (out.buffered) t.c = buffer;
+        if (out.buffered) t.c = k.buffer;
         else t.c = out.quantised ? static_cast<void*>(out.data_of_dst() + at) : static_cast<void*>(mutable_data(dst) + at);
         kSumTiles.of[wide - 1][n - 1](t);
         for (int64_t j = 0; out.buffered && j < wide; ++j)
-          out.finish_run(buffer + j * n * kLanes, n * kLanes, Channel::block, channel + j * kLanes, c.o, at + j * dst.stride[1],
+          out.finish_run(k.buffer + j * n * kLanes, n * kLanes, Channel::block, channel + j * kLanes, c.o, at + j * dst.stride[1],
                          [&](const Operand& o) { return index(o, blocks.begin + j, row, column); });
       }
     }
@@ -272,10 +326,8 @@ void run(const Step& s, const Context& context) noexcept {
   const float unit_ns = p.c.multiply_adds() / (kMultiplyAdds * kDot) / static_cast<float>(units);
   parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     char* scratch = context.worker_scratch + worker * context.worker_stride;
-    int32_t* offsets = reinterpret_cast<int32_t*>(scratch);
-    float* multipliers = reinterpret_cast<float*>(offsets + p.groups * p.outputs * kLanes);
-    float* buffer = multipliers + p.groups * p.outputs * kLanes;
-    char* band = p.copies(s.src[0]) ? scratch + constants_bytes(p) : nullptr;
+    const Constants k(p, cut, scratch);
+    char* band = p.copies(s.src[0]) ? scratch + k.bytes : nullptr;
     for (int64_t i = begin; i < end; ++i) {
       int64_t rest = i;
       const auto next = [&](int64_t n) {
@@ -290,31 +342,41 @@ void run(const Step& s, const Context& context) noexcept {
       u.group = next(p.groups), u.image = rest;
       const int64_t first = u.group * p.outputs * kLanes;
       const Range channels{first + p.panel(u.panels.begin).begin * kLanes, first + p.panel(u.panels.end - 1).end * kLanes};
-      scale_channels(s, out, bias, sums, channels, p.c.o, offsets + channels.begin, multipliers + channels.begin);
-      convolve<source>(s, p, cut, out, u, offsets, multipliers, buffer, band);
+      scale_channels(s, out, bias, sums, channels, p.c.o, k.offset + channels.begin, k.multiplier + channels.begin);
+      for (int64_t c = channels.begin; p.windows && c < channels.end; ++c) k.zero[c] = c < p.c.o ? zero_left(s.src[1], c) : 0;
+      convolve<source>(s, p, cut, out, u, k, band);
     }
   });
 }
 
+template <Source source>
+struct Static {
+  static int axis(const Operand&) { return 0; }
+  static constexpr const char* packing = source == Source::blocked ? "int8_oihw_blocked_with_numbers_" TENON_ISA_NAME : "int8_oihw_plain_with_numbers_" TENON_ISA_NAME;
+  static const void* attributes(const Step& s) { return s.attributes; }
+  static constexpr auto reject = &TENON_ISA::reject<source>;
+  static constexpr auto needs = &TENON_ISA::needs<source>;
+  static constexpr auto cost = &TENON_ISA::cost<source>;
+  static constexpr auto pack = &TENON_ISA::pack<source>;
+  static constexpr auto run = &TENON_ISA::run<source>;
+};
+using First = Static<Source::plain>;
+using Blocked = Static<Source::blocked>;
+
+template <class S>
+constexpr Kernel conv(const char* name) {
+  return {.name = name, .op = "conv", .isa = TENON_ISA_LEVEL, .reject = S::reject, .needs = S::needs, .cost = S::cost, .pack = S::pack, .run = S::run};
+}
+
 const Kernel kKernels[] = {
-    {.name = "conv_int8_first_" TENON_ISA_NAME,
-     .op = "conv",
-     .isa = TENON_ISA_LEVEL,
-     .reject = reject<Source::plain>,
-     .needs = needs<Source::plain>,
-     .cost = cost<Source::plain>,
-     .pack = pack<Source::plain>,
-     .run = run<Source::plain>},
-    {.name = "conv_int8_blocked_" TENON_ISA_NAME,
-     .op = "conv",
-     .isa = TENON_ISA_LEVEL,
-     .reject = reject<Source::blocked>,
-     .needs = needs<Source::blocked>,
-     .cost = cost<Source::blocked>,
-     .pack = pack<Source::blocked>,
-     .run = run<Source::blocked>},
+    conv<First>("conv_int8_first_" TENON_ISA_NAME),
+    conv<Blocked>("conv_int8_blocked_" TENON_ISA_NAME),
+    WithNumbers<First>::kernel("conv_integer_int8_first_" TENON_ISA_NAME, "conv_integer"),
+    WithNumbers<Blocked>::kernel("conv_integer_int8_blocked_" TENON_ISA_NAME, "conv_integer"),
+    WithNumbers<First>::kernel("dynamic_conv_int8_first_" TENON_ISA_NAME, "dynamic_conv"),
+    WithNumbers<Blocked>::kernel("dynamic_conv_int8_blocked_" TENON_ISA_NAME, "dynamic_conv"),
 };
 
 }  // namespace
-extern const KernelTable conv_int8_table{kKernels, 2};
+extern const KernelTable conv_int8_table{kKernels, sizeof kKernels / sizeof *kKernels};
 }  // namespace tenon::cpu::TENON_ISA

@@ -1,14 +1,11 @@
 // Between element types: cast, quantize, dequantize, dynamic_quantize. Bitwise equal to the references.
 // Plain or blocked, since an element's place does not matter, but for scales along an axis, which take plain operands.
-#include "kernels/cpu/operand.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/quantise.h"
 #include "ops/cast.h"
 #include "ops/quantize.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
-
-constexpr int64_t kChunk = 16384;
 
 // ---- cast
 bool small(DType t) { return t == DType::s32 || t == DType::u8 || t == DType::s8 || t == DType::boolean; }
@@ -160,17 +157,6 @@ void runs(const Scales& k, int64_t begin, int64_t end, const Body& body) {
   }
 }
 
-template <class T>
-void quantise_run(const float* src, T* dst, int64_t n, float scale, int32_t zero) {
-  constexpr int32_t low = static_cast<T>(-1) < 0 ? -128 : 0, high = static_cast<T>(-1) < 0 ? 127 : 255;
-  const V by(scale), least_value(static_cast<float>(low - zero)), most_value(static_cast<float>(high - zero));
-  const I shift(zero);
-  vectors(n, [&](int64_t i, int64_t lanes) {
-    const V q = round_even(load(src + i, lanes) / by);
-    store(dst + i, rounded(least(most(where(q == q, q, least_value), least_value), most_value)) + shift, lanes);
-  });
-}
-
 void run_quantize(const Step& s, const Context& context) noexcept {
   const Scales k = scales(s, static_cast<const Quantize*>(s.attributes)->axis);
   parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
@@ -230,41 +216,13 @@ const char* reject_dynamic(const Step& s) {
   return reject_gaps(s);
 }
 
-Needs needs_dynamic(const Step& s) {
-  Needs n;
-  n.scratch_bytes = known(*s.src) ? ceil_div(count(*s.src), kChunk) * 2 * static_cast<int64_t>(sizeof(float)) : 0;
-  return n;
-}
+Needs needs_dynamic(const Step& s) { return {.scratch_bytes = known(*s.src) ? range_scratch(count(*s.src)) : 0}; }
 
 void run_dynamic(const Step& s, const Context& context) noexcept {
-  const int64_t n = count(*s.src), pieces = ceil_div(n, kChunk);
-  const float* src = data(*s.src);
-  float* range = reinterpret_cast<float*>(context.scratch);
-  parallel(context, pieces, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; ++p) {
-      V low(0.f), high(0.f);
-      const int64_t first = p * kChunk;
-      vectors(smaller(kChunk, n - first), [&](int64_t i, int64_t lanes) {
-        const V v = load(src + first + i, lanes);
-        low = least(low, v), high = most(high, v);
-      });
-      range[2 * p] = -largest(-low), range[2 * p + 1] = largest(high);
-    }
-  });
-  float low = 0, high = 0;
-  for (int64_t p = 0; p < pieces; ++p) low = range[2 * p] < low ? range[2 * p] : low, high = larger(high, range[2 * p + 1]);
-  float scale = (high - low) / 255.f;
-  int32_t zero = 0;
-  if (scale == 0) {
-    scale = 1;
-  } else {
-    alignas(64) float lane[kLanes];
-    store(lane, round_even(V(-low / scale)));
-    zero = static_cast<int32_t>(lane[0] < 0 ? 0 : lane[0] > 255 ? 255 : lane[0]);
-  }
-  if (s.destinations > 1 && s.dst[1].dtype) *mutable_data(s.dst[1]) = scale;
-  if (s.destinations > 2 && s.dst[2].dtype) *mutable_data<uint8_t>(s.dst[2]) = static_cast<uint8_t>(zero);
-  parallel(context, n, kChunk, [&](int64_t begin, int64_t end, int) { quantise_run(src + begin, mutable_data<uint8_t>(*s.dst) + begin, end - begin, scale, zero); });
+  const DynamicRange range = dynamic_range(*s.src, context);
+  if (s.destinations > 1 && s.dst[1].dtype) *mutable_data(s.dst[1]) = range.scale;
+  if (s.destinations > 2 && s.dst[2].dtype) *mutable_data<uint8_t>(s.dst[2]) = static_cast<uint8_t>(range.zero);
+  quantise_by(range, *s.src, mutable_data<uint8_t>(*s.dst), context);
 }
 
 #define TENON_CONVERT(op_, name_, reject_, needs_, run_) \

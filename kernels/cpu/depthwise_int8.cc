@@ -1,9 +1,11 @@
-// conv of quantised src and weight with one channel a group, to u8, s8 or f32 in blocks of channels. Bitwise the same on every level.
+// conv of quantised src and weight with one channel a group, to u8, s8 or f32 in blocks of channels; and dynamic_conv and conv_integer, see
+// integer_operands.h. Bitwise the same on every level.
 // The taps of a window's row are the k of the int8 dot product: every lane of the copied rows holds a channel at kDot neighbouring
 // positions, lane x = (src[x], src[x + 1], ...), made from right to left by a shift. A row of up to kDot taps then costs one dot for
-// kLanes results, where products of floats take one multiply-add a tap.
+// kLanes results, where products of floats take one multiply-add a tap. Weights less their zero points that do not fit a Right are the
+// sum of two or three that do, and each row of taps costs as many.
 #include "kernels/cpu/conv_shape.h"
-#include "kernels/cpu/tile_int8.h"
+#include "kernels/cpu/integer_operands.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -15,7 +17,7 @@ constexpr int64_t kBandBytes = 128 << 10;
 struct Strip {
   const int32_t* src;  // lanes of the first result, first row
   int64_t src_step;    // from result to result, in lanes
-  int64_t rows, groups, src_row, src_group;
+  int64_t rows, parts, groups, src_row, src_group;
   const int32_t* weight;
   I offset;
   V multiplier;
@@ -33,11 +35,14 @@ __attribute__((noinline)) void strip(const Strip& t) {
   unroll<N>([&](auto i) TENON_INLINE { sum[i] = t.offset; });
   const int32_t* weight = t.weight;
   for (int64_t y = 0; y < t.rows; ++y)
-    for (int64_t g = 0; g < t.groups; ++g, weight += kLanes) {
-      const int32_t* src = t.src + y * t.src_row + g * t.src_group;
-      const I w = load(weight);
-      unroll<N>([&](auto i) TENON_INLINE { sum[i] = dot(sum[i], load(src + i * t.src_step), w); });
-    }
+    for (int64_t part = 0; part < t.parts; ++part)
+      for (int64_t g = 0; g < t.groups; ++g, weight += kLanes) {
+        const int32_t* src = t.src + y * t.src_row + g * t.src_group;
+        const I w = load(weight);
+        unroll<N>([&](auto i) TENON_INLINE { sum[i] = dot(sum[i], load(src + i * t.src_step), w); });
+      }
+  if (t.stored == Stored::s32)
+    return unroll<N>([&](auto i) TENON_INLINE { store(static_cast<int32_t*>(t.dst) + i * t.dst_step, sum[i]); });
   if (t.stored == Stored::f32) {
     unroll<N>([&](auto i) TENON_INLINE {
       V v = real(sum[i]) * t.multiplier + t.bias;
@@ -66,18 +71,26 @@ const char* reject(const Step& s) {
   if (s.src[1].size[1] != 1 || s.src[1].size[0] != group) return "groups have more than one channel";
   if (own_sources(s) > 2 && has(s, 2) && !is_f32(s.src[2]) && !is(s.src[2], DType::s32)) return "the bias is neither f32 nor s32";
   if (!s.src[1].constant) return "the weight is not constant";
-  if (!weights_fit(s.src[1], s.src[1].size[0])) return "the zero point of the weight does not let it fit s8";
   return int8_reject(s, 0);
+}
+
+// How many Rights sum up to a weight less its zero point: 255, which only the lowest zero point allows, takes three.
+int64_t parts_of(const Operand& w, int64_t channels) {
+  int64_t parts = 1;
+  for (int64_t i = 0; i < (w.per_axis ? channels : 1); ++i) parts = larger(parts, int64_t{zero_left(w, i) == -128 ? 3 : zero_left(w, i) ? 2 : 1});
+  return parts;
 }
 
 struct Plan {
   ConvShape c;
   int64_t blocks, groups;  // of channels; of the taps of a row
+  int64_t parts;           // that sum up to the weights
   int64_t left, width;     // of a copied row
   int64_t bands;
 
   explicit Plan(const Step& s) : c(s) {
     blocks = ceil_div(c.o, kLanes), groups = ceil_div(c.taps[2], kDot);
+    parts = parts_of(s.src[1], c.o);
     left = larger(int64_t{0}, c.pad[2]);
     width = left + larger(c.in[2], c.reach(2)) + groups * kDot * c.dilation[2];
     const int64_t most = larger(int64_t{1}, kBandBytes / larger(int64_t{1}, width * kLanes * 4 * c.stride[1]) - c.taps[1] * c.dilation[1]);
@@ -85,7 +98,7 @@ struct Plan {
     bands = larger(bands, smaller(ceil_div(c.out[1], 8), ceil_div(16, larger(int64_t{1}, c.n * blocks))));
   }
   int64_t rows_in(int64_t rows) const { return (rows - 1) * c.stride[1] + (c.taps[1] - 1) * c.dilation[1] + 1; }
-  int64_t weights() const { return c.taps[1] * groups * kLanes; }  // lanes of a block
+  int64_t weights() const { return c.taps[1] * parts * groups * kLanes; }  // lanes of a block
   int64_t packed_bytes() const { return blocks * (weights() + kLanes) * 4; }
   int64_t band_lanes() const { return rows_in(ceil_div(c.out[1], larger(int64_t{1}, bands))) * width * kLanes; }
   int64_t constants_bytes() const { return (2 + kStrip) * kLanes * 4; }
@@ -106,8 +119,16 @@ float cost(const Step& s) {
   const Plan p(s);
   const float vectors = static_cast<float>(p.c.n * p.blocks), rate = kLanes == 16 ? 3.5f : 6.f;
   const float copied = vectors * static_cast<float>(p.bands * p.rows_in(ceil_div(p.c.out[1], larger(int64_t{1}, p.bands))) * p.width) * 4;
-  const float sums = vectors * static_cast<float>(p.c.pixels()) * (static_cast<float>(p.c.taps[1] * p.groups) * (kBytes8 ? 1.2f : 2.2f) + 8);
+  const float sums = vectors * static_cast<float>(p.c.pixels()) * (static_cast<float>(p.c.taps[1] * p.parts * p.groups) * (kBytes8 ? 1.2f : 2.2f) + 8);
   return (copied + sums) / rate + epilogue_cost(s, p.c.n * p.c.o * p.c.pixels()) + 300.f;
+}
+
+int32_t part_of(int32_t v, int64_t part) {
+  int32_t taken = 0;
+  for (;; --part, v -= taken) {
+    taken = v < -128 ? -128 : v > 127 ? 127 : v;
+    if (part == 0) return taken;
+  }
 }
 
 void pack(const Step& s, void* packed) {
@@ -118,15 +139,17 @@ void pack(const Step& s, void* packed) {
   for (int64_t i = 0; i < p.blocks * kLanes; ++i) sums[i] = 0;
   for (int64_t block = 0; block < p.blocks; ++block)
     for (int64_t y = 0; y < p.c.taps[1]; ++y)
-      for (int64_t g = 0; g < p.groups; ++g)
-        for (int64_t o = block * kLanes; o < (block + 1) * kLanes; ++o)
-          for (int64_t k = 0; k < kDot; ++k, ++to) {
-            const int64_t x = g * kDot + k;
-            *to = 0;
-            if (o >= p.c.o || x >= p.c.taps[2]) continue;
-            *to = static_cast<Right>(byte(w, o * w.stride[0] + (w.rank > 3 ? y * w.stride[2] : 0) + x * w.stride[w.rank - 1]) - weight_zero(w, o));
-            sums[o] += *to;
-          }
+      for (int64_t part = 0; part < p.parts; ++part)
+        for (int64_t g = 0; g < p.groups; ++g)
+          for (int64_t o = block * kLanes; o < (block + 1) * kLanes; ++o)
+            for (int64_t k = 0; k < kDot; ++k, ++to) {
+              const int64_t x = g * kDot + k;
+              *to = 0;
+              if (o >= p.c.o || x >= p.c.taps[2]) continue;
+              const int32_t v = byte(w, o * w.stride[0] + (w.rank > 3 ? y * w.stride[2] : 0) + x * w.stride[w.rank - 1]) - weight_zero(w, o);
+              *to = static_cast<Right>(p.parts == 1 ? v : part_of(v, part));
+              sums[o] += *to;
+            }
 }
 
 // A row of `width` lanes of kDot neighbours, from kLanes channels at `first`; outside of the row lie zero points.
@@ -188,7 +211,7 @@ void convolve(const Step& s, const Plan& p, const Output& out, int64_t image, in
   SumTile settings{};
   out.prepare(settings);
   Strip t{};
-  t.src_step = c.stride[2] * kLanes, t.rows = c.taps[1], t.groups = p.groups;
+  t.src_step = c.stride[2] * kLanes, t.rows = c.taps[1], t.parts = p.parts, t.groups = p.groups;
   t.src_row = c.dilation[1] * p.width * kLanes, t.src_group = kDot * c.dilation[2] * kLanes;
   t.weight = static_cast<const int32_t*>(s.packed) + block * p.weights();
   t.offset = load(offset), t.multiplier = load(multiplier);
@@ -224,13 +247,24 @@ void run(const Step& s, const Context& context) noexcept {
   const Plan p(s);
   if (p.c.n * p.c.pixels() == 0) return;
   const Output out(s);
-  const float unit_ns = static_cast<float>(p.c.pixels() * (p.c.taps[1] * p.groups + 10)) / 3.f / static_cast<float>(p.bands);
+  const float unit_ns = static_cast<float>(p.c.pixels() * (p.c.taps[1] * p.parts * p.groups + 10)) / 3.f / static_cast<float>(p.bands);
   parallel(context, p.c.n * p.blocks * p.bands, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; ++i)
       convolve(s, p, out, i / p.bands / p.blocks, i / p.bands % p.blocks, piece(p.c.out[1], p.bands, i % p.bands),
                context.worker_scratch + worker * context.worker_stride);
   });
 }
+
+struct Depthwise {
+  static int axis(const Operand&) { return 0; }
+  static constexpr char packing[] = "int8_taps_by_channel_with_numbers_" TENON_ISA_NAME;
+  static const void* attributes(const Step& s) { return s.attributes; }
+  static constexpr auto reject = &TENON_ISA::reject;
+  static constexpr auto needs = &TENON_ISA::needs;
+  static constexpr auto cost = &TENON_ISA::cost;
+  static constexpr auto pack = &TENON_ISA::pack;
+  static constexpr auto run = &TENON_ISA::run;
+};
 
 const Kernel kKernels[] = {
     {.name = "conv_int8_depthwise_" TENON_ISA_NAME,
@@ -241,8 +275,10 @@ const Kernel kKernels[] = {
      .cost = cost,
      .pack = pack,
      .run = run},
+    WithNumbers<Depthwise>::kernel("conv_integer_int8_depthwise_" TENON_ISA_NAME, "conv_integer"),
+    WithNumbers<Depthwise>::kernel("dynamic_conv_int8_depthwise_" TENON_ISA_NAME, "dynamic_conv"),
 };
 
 }  // namespace
-extern const KernelTable depthwise_int8_table{kKernels, 1};
+extern const KernelTable depthwise_int8_table{kKernels, sizeof kKernels / sizeof *kKernels};
 }  // namespace tenon::cpu::TENON_ISA

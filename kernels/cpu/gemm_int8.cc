@@ -1,9 +1,9 @@
-// matmul of quantised operands, u8 or s8: dst = finish(scale * sum over k of (a - zero) * (b - zero)); and
-// matmul_integer, whose zero points are operands and whose dst is s32. Bitwise the same on every level.
+// matmul of quantised operands, u8 or s8: dst = finish(scale * sum over k of (a - zero) * (b - zero)); and dynamic_matmul and
+// matmul_integer, see integer_operands.h. Bitwise the same on every level.
 // b, constant or not, is packed in panels of up to three vectors, [panel][k / kDot][lane][kDot], followed by the sums of its columns. Rows of a are
 // converted to Left and padded to whole lanes of kDot, unless they are that already.
 #include "kernels/cpu/gemm_shape.h"
-#include "kernels/cpu/tile_int8.h"
+#include "kernels/cpu/integer_operands.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -44,17 +44,6 @@ const char* reject_unpacked(const Step& s) {
   return reject_shared(s);
 }
 
-const char* reject_integer(const Step& s) {
-  if (!is_byte(s.src[0]) || !is_byte(s.src[1]) || s.src[0].scale || s.src[1].scale) return "a source is not u8 or s8";
-  if (!s.src[1].constant) return "b is not constant";
-  if (const char* why = reject_b(s)) return why;
-  if (has(s, 2) && !(known(s.src[2]) && count(s.src[2]) == 1)) return "a has more than one zero point";
-  if (has(s, 3) && !s.src[3].constant) return "the zero point of b is not constant";
-  if (has(s, 3) && !(known(s.src[3]) && (count(s.src[3]) == 1 || s.src[3].rank == 1))) return "the zero points of b are not one a column";
-  if (s.epilogue.count) return "there is an epilogue";
-  return contiguous(*s.dst) ? nullptr : "dst has gaps along its last axis";
-}
-
 // Of packed b: panels, then the sums of columns.
 int64_t item_bytes(const Problem& p) { return round_up(panel_bytes(p) + columns(p) * 4, 64); }
 // Rows, their sums, what scales the columns, and a tile of floats.
@@ -89,9 +78,6 @@ float cost_unpacked(const Step& s) {
   return cost(s) + static_cast<float>(p.b_items(s) * panel_bytes(p)) * (kBytes8 ? 0.2f : 0.15f);
 }
 
-int32_t moved(const Operand& b) { return kBytes8 && !is_signed(b) ? 128 : 0; }
-
-// Less the zero point of the operand's own quantisation where b holds int16; else as s8.
 void pack(const Step& s, void* packed) {
   const Problem p(s);
   const Operand& b = s.src[1];
@@ -103,7 +89,7 @@ void pack(const Step& s, void* packed) {
     const int64_t wide = (vectors.end - vectors.begin) * kLanes;
     Right* to =
         reinterpret_cast<Right*>(static_cast<char*>(packed) + vectors.begin * kLanes * depth(p) * kLaneBytes) + (n - vectors.begin * kLanes) * kDot;
-    const int32_t less = kBytes8 || n >= p.n ? moved(b) : weight_zero(b, n);
+    const int32_t less = n < p.n ? right_less(b, n) : 0;
     sums[n] = 0;
     for (int64_t k = 0; k < depth(p) * kDot; ++k) {
       const int32_t v = n < p.n && k < p.k ? byte(b, k * p.b.row + n * p.b.column) - less : 0;
@@ -113,13 +99,6 @@ void pack(const Step& s, void* packed) {
   }
 }
 
-// The sums of `lanes` lanes of kDot neighbours.
-int32_t lane_total(const char* at, int64_t lanes) {
-  I sum(0);
-  const I ones(kBytes8 ? 0x01010101 : 0x00010001);
-  vectors(lanes, [&](int64_t i, int64_t n) TENON_INLINE { sum = dot(sum, load(reinterpret_cast<const int32_t*>(at) + i, n), ones); });
-  return total(sum);
-}
 // As lane_total, for b.
 int32_t right_total(const char* at, int64_t lanes) {
   I sum(0);
@@ -295,9 +274,7 @@ void tiles(const char* packed, const Problem& p, SumTile t, const Rows& a, Range
 void multiply(const Step& s, const Context& context, const Problem& p, const char* packed) {
   const Output out(s);
   const Finish& finish = out.finish;
-  const auto column_zero = [&](int64_t n) { return kBytes8 ? weight_zero(s.src[1], n) - moved(s.src[1]) : 0; };
-  bool any = false;
-  for (int64_t n = 0; n < (s.src[1].per_axis ? p.n : 1) && !any; ++n) any = column_zero(n) != 0;
+  const bool any = any_zero_left(s.src[1], p.n);
   blocks(p, context, [&](int64_t item, Range rows, Range panels, const Scratch& scratch) {
     const bool folded = p.batch == 1;
     const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
@@ -306,7 +283,7 @@ void multiply(const Step& s, const Context& context, const Problem& p, const cha
     const char* right = packed + (folded ? 0 : b_item(s, p, item)) * item_bytes(p);
     scale_channels(s, out, nullptr, reinterpret_cast<const int32_t*>(right + panel_bytes(p)), all, p.n, scratch.offset, scratch.multiplier);
     const Rows a = convert_rows(p, s.src[0], lead(s.src[0], p.a.lead), rows, s.src[0].zero[0], scratch.rows);
-    for (int64_t n = all.begin; any && n < all.end; ++n) scratch.zeros[n - all.begin] = n < p.n ? column_zero(n) : 0;
+    for (int64_t n = all.begin; any && n < all.end; ++n) scratch.zeros[n - all.begin] = n < p.n ? zero_left(s.src[1], n) : 0;
     const int32_t taken = left_zero(is_signed(s.src[0]), s.src[0].zero[0]);
     for (int64_t r = 0; any && r < rows.end - rows.begin; ++r) scratch.row_sums[r] = row_sum(a, r, p, taken);
     const auto element = [&](const Operand& o, int64_t row, int64_t column) {
@@ -343,41 +320,26 @@ void run_unpacked(const Step& s, const Context& context) noexcept {
   const Operand& b = s.src[1];
   const int64_t units = p.b_items(s) * p.panels();
   parallel(context, units, 40000 / (p.k * kTileVectors * kLanes + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
-    const Packing packing{b, p, kBytes8 ? moved(b) : b.zero[0], context.worker_scratch + worker * context.worker_stride};
+    const Packing packing{b, p, right_less(b, 0), context.worker_scratch + worker * context.worker_stride};
     for (int64_t u = begin; u < end; ++u)
       pack_panel(packing, lead_offset(b, p.b.lead, b, p.b.lead, u / p.panels()), u % p.panels(), context.scratch + u / p.panels() * item_bytes(p));
   });
   multiply(s, context, p, context.scratch);
 }
 
-void run_integer(const Step& s, const Context& context) noexcept {
-  const Problem p(s);
-  const Operand &left = s.src[0], &right = s.src[1];
-  const int32_t zero = has(s, 2) ? byte(s.src[2], 0) : 0, taken = left_zero(is_signed(left), zero);
-  const int32_t* sums = reinterpret_cast<const int32_t*>(static_cast<const char*>(s.packed) + panel_bytes(p));
-  const auto column_zero = [&](int64_t n) {
-    return (has(s, 3) ? byte(s.src[3], count(s.src[3]) == 1 ? 0 : n * s.src[3].stride[0]) : 0) - moved(right);
-  };
-  bool any = false;
-  for (int64_t n = 0; n < p.n && !any; ++n) any = column_zero(n) != 0;
-  blocks(p, context, [&](int64_t item, Range rows, Range panels, const Scratch& scratch) {
-    const auto lead = [&](const Operand& o, int axes) { return p.batch == 1 ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
-    const Range all = columns_of(p, panels);
-    for (int64_t n = all.begin; n < all.end; ++n) {
-      scratch.zeros[n - all.begin] = n < p.n ? column_zero(n) : 0;
-      scratch.offset[n - all.begin] = static_cast<int32_t>(0u - static_cast<uint32_t>(taken) * static_cast<uint32_t>(sums[n]));
-    }
-    const Rows a = convert_rows(p, left, lead(left, p.a.lead), rows, zero, scratch.rows);
-    for (int64_t r = rows.begin; any && r < rows.end; ++r) scratch.row_sums[r - rows.begin] = row_sum(a, r - rows.begin, p, taken);
-    SumTile t{};
-    t.stored = Stored::s32, t.c_row = p.dst_row, t.c_vector = kLanes, t.row_sums = any ? scratch.row_sums : nullptr;
-    int32_t* dst = mutable_data<int32_t>(*s.dst) + lead(*s.dst, p.dst_lead);
-    tiles(static_cast<const char*>(s.packed), p, t, a, rows, panels, scratch, [&](SumTile& tile, Range own, int64_t column, int64_t wide) {
-      tile.c = dst + own.begin * p.dst_row + column;
-      kSumTiles.of[wide - 1][own.end - own.begin - 1](tile);
-    });
-  });
-}
+struct Packed {
+  static int axis(const Operand& b) { return b.rank - 1; }
+  static constexpr char packing[] = "int8_panels_of_kn_with_numbers_" TENON_ISA_NAME;
+  static const void* attributes(const Step&) {
+    static constexpr Matmul kPlain;
+    return &kPlain;
+  }
+  static constexpr auto reject = &TENON_ISA::reject;
+  static constexpr auto needs = &TENON_ISA::needs;
+  static constexpr auto cost = &TENON_ISA::cost;
+  static constexpr auto pack = &TENON_ISA::pack;
+  static constexpr auto run = &TENON_ISA::run;
+};
 
 const Kernel kKernels[] = {
     {.name = "matmul_int8_packed_" TENON_ISA_NAME,
@@ -396,16 +358,10 @@ const Kernel kKernels[] = {
      .cost = cost_unpacked,
      .pack = nullptr,
      .run = run_unpacked},
-    {.name = "matmul_integer_int8_packed_" TENON_ISA_NAME,
-     .op = "matmul_integer",
-     .isa = TENON_ISA_LEVEL,
-     .reject = reject_integer,
-     .needs = needs,
-     .cost = cost,
-     .pack = pack,
-     .run = run_integer},
+    WithNumbers<Packed>::kernel("matmul_integer_int8_packed_" TENON_ISA_NAME, "matmul_integer"),
+    WithNumbers<Packed>::kernel("dynamic_matmul_int8_packed_" TENON_ISA_NAME, "dynamic_matmul"),
 };
 
 }  // namespace
-extern const KernelTable gemm_int8_table{kKernels, 3};
+extern const KernelTable gemm_int8_table{kKernels, 4};
 }  // namespace tenon::cpu::TENON_ISA

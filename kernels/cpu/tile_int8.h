@@ -2,8 +2,9 @@
 //   sum[r][j] = offset[j] + sum over the loops of a[r] * b[j], exact in s32 on every level,
 // stored as quantised bytes, or as floats for an epilogue. a holds `Left` and b `Right` elements, kDot neighbours along k in a lane.
 //
-// With VNNI, a is the byte as it is (s8 plus 128) and b the weight less its zero point, which must fit s8; the zero point of a is
-// folded into the offsets through the sums of the weights. Elsewhere both are int16 less their zero points.
+// With VNNI, a is the byte as it is (s8 plus 128) and b the weight as s8 (u8 less 128); the zero point of a is folded into the offsets
+// through the sums of the weights, and a zero point that b has left is taken away through the sums of a. Elsewhere both are int16 less
+// their zero points.
 #pragma once
 
 #include "base/requantise.h"
@@ -176,17 +177,28 @@ inline void convert_left(const Operand& o, int64_t first, int64_t n, int32_t shi
 #endif
 }
 
-// The zero points of a weight. With VNNI the weight is kept as s8: a u8 and its zero point move by 128.
+// The sum of `lanes` lanes of kDot neighbours of a.
+inline int32_t lane_total(const char* at, int64_t lanes) {
+  I sum(0);
+  const I ones(kBytes8 ? 0x01010101 : 0x00010001);
+  vectors(lanes, [&](int64_t i, int64_t n) TENON_INLINE { sum = dot(sum, load(reinterpret_cast<const int32_t*>(at) + i, n), ones); });
+  return total(sum);
+}
+
 inline int32_t weight_zero(const Operand& w, int64_t channel) { return w.zero ? w.zero[w.per_axis ? channel : 0] : 0; }
 inline float weight_scale(const Operand& w, int64_t channel) { return w.scale[w.per_axis ? channel : 0]; }
 
-// Whether the weights less their zero points fit what b holds.
-inline bool weights_fit(const Operand& w, int64_t channels) {
-  if (!kBytes8) return true;
+// What is taken from a stored weight before it is a Right, and what of its zero point is then still to be taken.
+inline int32_t right_less(const Operand& w, int64_t channel) { return !kBytes8 ? weight_zero(w, channel) : is_signed(w) ? 0 : 128; }
+inline int32_t zero_left(const Operand& w, int64_t channel) { return weight_zero(w, channel) - right_less(w, channel); }
+inline bool any_zero_left(const Operand& w, int64_t channels) {
   for (int64_t i = 0; i < (w.per_axis ? channels : 1); ++i)
-    if (weight_zero(w, i) != (is_signed(w) ? 0 : 128)) return false;
-  return true;
+    if (zero_left(w, i)) return true;
+  return false;
 }
+
+// The sums themselves.
+inline bool is_sums(const Operand& o) { return is(o, DType::s32) && !o.scale; }
 
 // What every int8 product of a quantised src and weight asks; `axis` is that of the weight which makes the channels of dst.
 inline const char* int8_reject(const Step& s, int axis) {
@@ -194,7 +206,7 @@ inline const char* int8_reject(const Step& s, int axis) {
   if (!is_quantised(src) || src.per_axis) return "src is not u8 or s8 with one scale";
   if (!is_quantised(w)) return "the weight is not quantised to u8 or s8";
   if (w.per_axis && w.scale_axis != axis) return "the scales of the weight are not those of the channels of dst";
-  if (!is_f32(dst) && (!is_quantised(dst) || dst.per_axis)) return "dst is neither f32 nor u8 or s8 with one scale";
+  if (!is_f32(dst) && !is_sums(dst) && (!is_quantised(dst) || dst.per_axis)) return "dst is neither f32 nor sums nor u8 or s8 with one scale";
   return epilogue_reject_quantised(s);
 }
 
@@ -207,8 +219,8 @@ struct Output {
   int32_t zero = 0, low = 0, high = 0;
   float reciprocal = 1;
 
-  explicit Output(const Step& s) : s(s), finish(s, nullptr), quantised(!is_f32(*s.dst)) {
-    stored = !quantised ? Stored::f32 : is_signed(*s.dst) ? Stored::s8 : Stored::u8;
+  explicit Output(const Step& s) : s(s), finish(s, nullptr), quantised(s.dst->scale) {
+    stored = is_sums(*s.dst) ? Stored::s32 : !quantised ? Stored::f32 : is_signed(*s.dst) ? Stored::s8 : Stored::u8;
     buffered = finish.residual || (quantised && (finish.program() || finish.bias || finish.clamped));
     if (!quantised) return;
     zero = s.dst->zero[0], low = lowest_of(*s.dst), high = highest_of(*s.dst), reciprocal = 1.f / s.dst->scale[0];

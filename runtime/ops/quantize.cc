@@ -144,7 +144,8 @@ QuantisedRange range_of(const std::vector<double>& elements) {
   for (double x : elements) low = std::min(low, x), high = std::max(high, x);
   const double scale = rounded(DType::f32, rounded(DType::f32, high - low) / 255);
   if (scale == 0) return {1, 0};
-  return {scale, static_cast<int64_t>(std::nearbyint(std::clamp(rounded(DType::f32, -low / scale), 0.0, 255.0)))};
+  const double zero = rounded(DType::f32, -low / scale);  // NaN where the range is infinite
+  return {scale, zero > 0 ? static_cast<int64_t>(std::nearbyint(std::min(zero, 255.0))) : 0};
 }
 
 const Op ops::quantize{.name = "quantize", .attributes = Attributes::make<Quantize>, .infer = infer_quantize, .reference = quantize_reference};
