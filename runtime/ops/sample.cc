@@ -203,6 +203,7 @@ void reference_roi_align(Reference& n) {
       if (!(std::abs(bin[k]) < 0x1p20)) throw Error(Code::bad_input, "box " + std::to_string(r) + " is too large");
       samples[k] = a.sampling_ratio > 0 ? a.sampling_ratio : static_cast<int64_t>(std::ceil(bin[k]));
     }
+    if (samples[0] * samples[1] > (1 << 20)) throw Error(Code::bad_input, "box " + std::to_string(r) + " is too large");
     for (int64_t b = 0; b < bins; ++b) {
       std::vector<std::vector<Corner>> all;
       for (int64_t i = 0; i < samples[0]; ++i)

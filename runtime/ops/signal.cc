@@ -8,6 +8,9 @@
 namespace tenon {
 namespace {
 
+// What sums over all pairs do in a moment.
+constexpr int64_t kMostLength = 1 << 16;
+
 void infer_dft(Inference& n) {
   const auto& a = n.attributes<Dft>();
   n.expect_inputs(1, 2);
@@ -39,7 +42,7 @@ void reference_dft(Reference& n) {
   const auto axis = static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
   const int64_t size = src.shape[axis], parts = src.shape.back();
   const int64_t length = n.has(1) ? n.in[1]->integer(0) : to_real ? 2 * (size - 1) : size;
-  if (length < 0 || length > (int64_t{1} << 24)) throw Error(Code::bad_input, "a dft of length " + std::to_string(length));
+  if (length < 0 || length > kMostLength) throw Error(Code::not_supported, "a dft of length " + std::to_string(length) + "; Tenon does up to " + std::to_string(kMostLength));
   std::vector<int64_t> shape = src.shape;
   shape[axis] = a.onesided && !a.inverse ? length / 2 + 1 : length;
   shape.back() = to_real ? 1 : 2;

@@ -138,7 +138,7 @@ void infer_ngrams(Inference& n) {
     grams += (end - a.ngram_counts[i]) / length;
   }
   n.expect(static_cast<int64_t>(a.ngram_indexes.size()) == grams, "ngram_indexes has a column for each n-gram");
-  n.expect(std::all_of(a.ngram_indexes.begin(), a.ngram_indexes.end(), [](int64_t i) { return i >= 0 && i < (int64_t{1} << 40); }), "columns of n-grams are not negative");
+  n.expect(std::all_of(a.ngram_indexes.begin(), a.ngram_indexes.end(), [](int64_t i) { return i >= 0 && i < (int64_t{1} << 28); }), "columns of n-grams are not negative");
   n.expect(a.weights.empty() || static_cast<int64_t>(a.weights.size()) == grams, "there is a weight for each n-gram");
   Shape shape = n.shape(0);
   shape[n.rank(0) - 1] = columns(a);

@@ -28,11 +28,6 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
   return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
 }
 
-bool same_layout(const Layout& l, Wants wants, int16_t block) {
-  if (wants == Wants::any) return true;
-  return wants == Wants::plain ? l.block == 1 : l.block == block && l.axis == 1;
-}
-
 Layout layout_of(Wants wants, int16_t block) {
   Layout l;
   if (wants == Wants::blocked) l.axis = 1, l.block = block;

@@ -86,7 +86,7 @@ graph(%n: s64[])
 TEST(Loop, keeps_constant_trips_as_sizes) {
   const Graph g = parse_graph(R"(
 graph(%x: f32[2])
-  %n = constant s64[] {5}
+  %n = constant s64[] 5
   %last, %all = loop(%n, _, %x) {carried = 1}
     graph(%i: s64[], %go: bool[], %v: f32[2])
       %w = add(%v, %v)
@@ -127,7 +127,7 @@ TEST(Sequence, splits_and_joins) {
   const Array rows = once(ops::split_to_sequence, SplitToSequence{0, false}, {src})[0];
   EXPECT_EQ(rows.items.at(0).shape, (std::vector<int64_t>{3}));
   expect_reals(once(ops::concat_from_sequence, ConcatFromSequence{-1, true}, {rows})[0], {3, 2}, {0, 3, 1, 4, 2, 5});
-  expect_error(Code::bad_input, "take 3 of the 2 elements", [&] { once(ops::split_to_sequence, SplitToSequence{0}, {src, list({1, 1, 1})}); });
+  expect_error(Code::bad_input, "more than the 2 elements", [&] { once(ops::split_to_sequence, SplitToSequence{0}, {src, list({1, 1, 1})}); });
 }
 
 TEST(Optional, holds_a_tensor_or_nothing) {
