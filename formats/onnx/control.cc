@@ -38,8 +38,9 @@ Type scalar(DType dtype) {
 }
 
 // Makes `formal` so general that a body may be given `result`, its own result, in the next iteration. False where it is already.
-bool widen(Extents& e, Type& formal, const Type& result) {
-  const auto open = [&](Dim d) { return !d.known() && e.is_data(d.row()); };
+// Rows of the table from `mark` on were made for this loop.
+bool widen(Extents& e, int32_t mark, Type& formal, const Type& result) {
+  const auto open = [&](Dim d) { return !d.known() && d.row() >= mark && e.is_data(d.row()); };
   if (result.items == Items::none || formal.items == Items::any || formal.dtype != result.dtype || formal.container != result.container) return false;
   if (formal.items == Items::none || result.items == Items::any) {
     formal = result;
@@ -167,6 +168,7 @@ std::vector<ValueId> Importer::loop(Scope& s, ValueId most, ValueId begins, cons
     formals.push_back(s.graph.value(v).type);
   }
   const size_t guards = s.graph.guards->size();
+  const int32_t mark = s.graph.extents->rows();
   if (++depth_ > options_.limits.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
   while (true) {
     auto g = std::make_shared<Graph>(s.graph, "body");
@@ -182,7 +184,7 @@ std::vector<ValueId> Importer::loop(Scope& s, ValueId most, ValueId begins, cons
       // An optional may come back as what it holds.
       unwrapped[i] = is_optional(formals[2 + i]) && !is_optional(g->value(result).type);
       if (unwrapped[i]) result = tenon::emit(*g, ops::optional, Optional{}, {result})[0];
-      widened |= widen(*g->extents, formals[2 + i], g->value(result).type);
+      widened |= widen(*g->extents, mark, formals[2 + i], g->value(result).type);
     }
     if (widened) {
       g->guards->resize(guards);

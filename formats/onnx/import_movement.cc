@@ -60,7 +60,7 @@ Values squeeze(const Import& n) {
     const Dim size = n.type(0).shape[i];
     if (size == Dim(1)) axes.list.push_back(i);
     else if (!extents.differ(size, 1))
-      n.refuse("Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) + " elements, which may be one; name the axes");
+      throw NeedsSizes(Code::not_supported, "Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) + " elements, which may be one; name the axes");
   }
   return n.emit("squeeze", Squeeze{axes.list}, with(input(n, 0), axes.input));
 }
@@ -152,22 +152,6 @@ Values reshape(const Import& n) {
   return n.emit("reshape", Reshape{}, {input(n, 0), n.constant(n.integers("shape"))});
 }
 
-Values dropout(const Import& n) {
-  n.ignore("consumed_inputs"), n.ignore("ratio"), n.ignore("seed");
-  if (n.opset < 7 && n.integer("is_test", 0) == 0) n.refuse("Dropout that trains; export the model for inference");
-  if (n.has(2)) {
-    const auto training = n.numbers(2);
-    const auto ratio = constant_input(n, 1);
-    const bool keeps_all = n.has(1) && ratio && ratio->number(0) == 0;
-    if (!keeps_all && !(training && training->size() == 1 && (*training)[0] == 0)) n.refuse("Dropout that trains; export the model for inference");
-  }
-  Values out = n.emit("identity", None{}, {input(n, 0)});
-  if (!n.wants(1)) return out;
-  const ValueId all = n.scalar(1, n.opset < 10 ? n.element(0) : DType::boolean);
-  out.push_back(n.emit("expand", None{}, {all, n.emit("shape", ShapeOf{}, {input(n, 0)})}));
-  return out;
-}
-
 // Factors that are known become attributes, by which the planner sees them.
 void take_scales(const Import& n, int i, Resize& a, std::vector<ValueId>& in) {
   const auto scales = constant_input(n, i);
@@ -250,7 +234,6 @@ constexpr ImportRow kRows[] = {
     TENON_AS("SpaceToDepth", "space_to_depth", DepthToSpace),
     TENON_AS("Transpose", "transpose", Transpose),
     {"Reshape", reshape},
-    {"Dropout", dropout},
     {"Resize", resize},
     {"Upsample", upsample},
     TENON_AS("ReverseSequence", "reverse_sequence", ReverseSequence),

@@ -6,10 +6,10 @@
 namespace tenon::onnx {
 
 extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
-    kMicrosoftRows, kSequenceRows;
+    kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
 
 inline std::vector<ImportTable> import_tables() {
-  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows, kSequenceRows};
+  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows};
 }
 
 }  // namespace tenon::onnx

@@ -9,13 +9,6 @@ namespace {
 
 constexpr int64_t kChunk = 16384;  // elements that a worker takes at once, whole vectors
 
-// Elements in memory, padding lanes included.
-inline int64_t memory_count(const Operand& o) {
-  int64_t n = o.block;
-  for (int i = 0; i < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
-  return n;
-}
-
 // dst[i] = round(src[i] / scale) + zero within the range of T; NaN is the least.
 template <class T>
 void quantise_run(const float* src, T* dst, int64_t n, float scale, int32_t zero) {

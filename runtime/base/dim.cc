@@ -1,6 +1,7 @@
 #include "base/dim.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/error.h"
 
@@ -274,9 +275,15 @@ bool Extents::differ(Dim a, Dim b) {
 bool Extents::is_symbol(int32_t row) const { return rows_[row].atom >= 0 && atoms_[rows_[row].atom].kind == Atom::symbol; }
 bool Extents::by_data(Dim d) const {
   if (d.known()) return false;
-  if (is_data(d.row())) return true;
-  for (int32_t part : parts(d.row()))
-    if (part != d.row() && by_data(Dim::of_row(part))) return true;
+  std::vector<int32_t> open{d.row()};
+  std::unordered_set<int32_t> seen{d.row()};
+  while (!open.empty()) {
+    const int32_t row = open.back();
+    open.pop_back();
+    if (is_data(row)) return true;
+    for (int32_t part : parts(row))
+      if (seen.insert(part).second) open.push_back(part);
+  }
   return false;
 }
 

@@ -91,6 +91,16 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
 }
 
 std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given) const {
+  const std::lock_guard lock(mutex);
+  if (!lists_decide)
+    if (auto found = for_sizes(given)) return found;
+  lists_decide = true;
+  if (auto found = for_sizes(given)) return found;
+  throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
+}
+
+std::shared_ptr<const Model::Impl> Model::Impl::for_sizes(const std::vector<Tensor>& given) const {
+  constexpr int64_t kMostElements = 16;
   std::vector<int64_t> key;
   Options o = options;
   o.progress = nullptr;
@@ -106,23 +116,17 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
         throw Error(Code::bad_input, p.shape[k].symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(o.dims[p.shape[k].symbol]))
             .within("input \"" + printable(p.name) + "\"");
     }
-    if (t.shape.empty() && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
-      key.push_back(load_cell(t.dtype, t.data, 0).integer);
+    const bool decides = t.shape.empty() || (lists_decide && t.shape.size() == 1 && t.shape[0] <= kMostElements);
+    if (decides && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
+      for (int64_t k = 0; k < t.count(); ++k) key.push_back(load_cell(t.dtype, t.data, k).integer);
       o.fixed_inputs[p.name] = t;
     }
   }
-  const std::lock_guard lock(mutex);
-  std::shared_ptr<const Impl>& slot = by_size[key];
-  if (!slot) {
-    // What is kept for sizes of long ago gives way.
-    if (by_size.size() > 64) {
-      by_size.clear();
-      return by_size[key] = tenon::load(opened, o, 0);
-    }
-    slot = tenon::load(opened, o, 0);
-    if (slot->per_size) throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
-  }
-  return slot;
+  if (const auto found = by_size.find(key); found != by_size.end()) return found->second;
+  std::shared_ptr<const Impl> model = tenon::load(opened, o, 0);
+  if (model->per_size) return nullptr;
+  if (by_size.size() > 64) by_size.clear();  // what is kept for sizes of long ago gives way
+  return by_size[key] = std::move(model);
 }
 
 std::string version() { return TENON_VERSION; }

@@ -34,9 +34,12 @@ struct Model::Impl {
   bool has_containers = false;       // among the outputs
   LoadTimes times;
 
-  // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them.
+  // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them;
+  // where that is not enough, short lists of integers count too.
   bool per_size = false;
   std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given) const;
+  std::shared_ptr<const Impl> for_sizes(const std::vector<Tensor>& given) const;  // null where ranks are still unknown
+  mutable bool lists_decide = false;
   mutable std::mutex mutex;
   mutable std::map<std::vector<int64_t>, std::shared_ptr<const Impl>> by_size;
 

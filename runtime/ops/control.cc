@@ -6,6 +6,7 @@ namespace {
 void infer_if(Inference& n) {
   n.expect(n.subgraphs().size() == 2, "if has two branches");
   n.expect(n.dtype(0) == DType::boolean, "the condition of if is bool");
+  n.equal(n.count(n.shape(0)), 1, "elements of the condition of if");
   const Graph &yes = *n.subgraphs()[0], &no = *n.subgraphs()[1];
   n.expect(yes.outputs.size() == no.outputs.size(), "both branches of if have the same number of outputs");
   Extents& e = *n.graph().extents;
@@ -48,7 +49,10 @@ void infer_loop(Inference& n) {
   const Graph& body = *n.subgraphs()[0];
   const auto carried = static_cast<size_t>(n.attributes<Loop>().carried);
   n.expect(body.inputs.size() >= 2 + carried && body.outputs.size() > carried, "the body of a loop takes and gives every carried value");
+  if (n.has(0)) n.expect(n.dtype(0) == DType::s64, "the number of iterations is s64"), n.equal(n.count(n.shape(0)), 1, "elements of the number of iterations");
+  if (n.has(1)) n.expect(n.dtype(1) == DType::boolean, "the condition of a loop is bool"), n.equal(n.count(n.shape(1)), 1, "elements of the condition of a loop");
   n.expect(body.value(body.outputs[0]).type.dtype == DType::boolean, "the condition of a loop is bool");
+  n.equal(n.count(body.value(body.outputs[0]).type.shape), 1, "elements of the condition of a loop");
   for (size_t i = 0; i < carried; ++i) {
     const Type &before = n.type(2 + static_cast<int>(i)), &formal = body.value(body.inputs[2 + i]).type, &after = body.value(body.outputs[1 + i]).type;
     n.expect(before.dtype == after.dtype && before.container == after.container, "carried value " + std::to_string(i) + " of a loop keeps its type");

@@ -1,24 +1,12 @@
 #pragma once
 
+#include "ops/loop.h"
 #include "ops/op.h"
 
-namespace tenon {
-
-// loop runs its body again and again. Sources: the most iterations (s64, one element; omitted: no end), whether to begin (bool, one
-// element; omitted: yes), `carried` values, and what the body captures. The body takes the number of the iteration (s64), whether the
-// loop goes on (bool), the carried values and what it captures; it gives whether to go on, the carried values, and the scan outputs.
-// Destinations: the carried values as they end, and each scan output with the iterations as a new first axis.
-struct Loop {
-  int64_t carried = 0;
-  bool operator==(const Loop&) const = default;
-  void fields(auto& f) { f("carried", carried); }
-};
-
-namespace ops {
+namespace tenon::ops {
 
 // if: sources are the condition (bool, one element) and the values that the branches capture; subgraphs 0 and 1 are the branches for
 // true and false, and both take the captured values as their inputs. A size on which the branches differ is decided by data.
 extern const Op if_, loop;
 
-}  // namespace ops
-}  // namespace tenon
+}  // namespace tenon::ops

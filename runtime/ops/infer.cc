@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "base/wipe.h"
 #include "ops/op.h"
@@ -28,6 +29,17 @@ Array array_of(const std::vector<Dim>& content, const Type& type) {
   Array a(type.dtype, shape);
   for (size_t i = 0; i < content.size(); ++i) a.cells[i].integer = content[i].bits;
   return a;
+}
+
+// Sequences and optionals are taken by few ops; the others would see an array without elements.
+void expect_tensors(const Graph& g, const Node& node) {
+  static const std::set<const Op*> kTakeContainers{&ops::identity,          &ops::reorder,         &ops::if_,           &ops::loop,
+                                                   &ops::sequence_at,       &ops::sequence_insert, &ops::sequence_erase, &ops::sequence_length,
+                                                   &ops::concat_from_sequence, &ops::optional,     &ops::optional_has_element, &ops::optional_get_element};
+  if (kTakeContainers.count(node.op)) return;
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (node.inputs[i] != kNone && g.values[node.inputs[i]].type.container != Container::tensor)
+      throw Error(Code::bad_model, "input " + std::to_string(i) + " of " + std::string(node.op->name) + " is a sequence or an optional, not a tensor");
 }
 
 // Runs the reference on extents, for ops that move elements and scalar functions; leaves contents empty where it cannot.
@@ -210,6 +222,7 @@ void infer(Graph& g, NodeId id) {
   Inference n(g, node);
   within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
          [&] {
+           expect_tensors(g, node);
            node.op->infer(n);
            if (n.types.size() < node.outputs.size())
              throw Error(Code::not_supported, "output " + std::to_string(n.types.size()) + " of " + std::string(node.op->name) + " does not exist");
@@ -282,7 +295,10 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
     copy.inputs[i] = g.add_value(std::move(v));
   }
   Inference n(g, copy);
-  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; }, [&] { node.op->infer(n); });
+  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; }, [&] {
+    expect_tensors(g, copy);
+    node.op->infer(n);
+  });
   return n.types;
 }
 

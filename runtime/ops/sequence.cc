@@ -27,6 +27,11 @@ Shape shape_of_item(Inference& n, int i) {
   return shape;
 }
 
+void expect_position(Inference& n, int i) {
+  n.expect(n.type(i).container == Container::tensor && is_integer(n.dtype(i)), "the position is an integer");
+  n.equal(n.count(n.shape(i)), 1, "elements of the position");
+}
+
 // The place of item `position`, counted from the end where it is negative; `size` is the first that is refused.
 int64_t place_of(const Array& position, int64_t count, int64_t size) {
   const int64_t given = position.integer(0), place = given < 0 ? given + count : given;
@@ -64,7 +69,7 @@ void reference_empty(Reference&) {}
 void infer_at(Inference& n) {
   n.expect_inputs(2, 2);
   expect_sequence(n, 0);
-  n.expect(is_integer(n.dtype(1)), "the position is an integer");
+  expect_position(n, 1);
   n.result(n.dtype(0), shape_of_item(n, 0));
 }
 
@@ -79,6 +84,7 @@ void infer_insert(Inference& n) {
   expect_sequence(n, 0);
   n.expect_same_dtype(0, 1);
   n.expect(n.type(1).container == Container::tensor, "what is inserted is a tensor");
+  if (n.has(2)) expect_position(n, 2);
   Type t = n.joined(item_of(n.type(0)), n.type(1));
   t.container = Container::sequence;
   n.result(std::move(t));
@@ -94,6 +100,7 @@ void reference_insert(Reference& n) {
 void infer_erase(Inference& n) {
   n.expect_inputs(1, 2);
   expect_sequence(n, 0);
+  if (n.has(1)) expect_position(n, 1);
   n.result(n.type(0));
 }
 
@@ -117,6 +124,7 @@ void infer_split(Inference& n) {
   n.expect_inputs(1, 2);
   const auto& a = n.attributes<SplitToSequence>();
   const auto axis = n.axis(a.axis, n.rank(0));
+  if (n.has(1) && n.rank(1) == 0) n.equal(n.count(n.shape(1)), 1, "elements of the size of the parts");
   if (n.has(1)) n.expect(n.rank(1) <= 1 && is_integer(n.dtype(1)), "the sizes of the parts are a number or a list");
   Type t;
   t.dtype = n.dtype(0);

@@ -104,7 +104,7 @@ void simplify_shapes(Graph& g) {
   s.run([&](Node& n) {
     if (!n.epilogue.empty()) return;
     for (const auto& [op, rule] : kRules)
-      if (n.op == op && !n.dead) rule(s, n);
+      if (n.op == op) return rule(s, n);
   });
 }
 

@@ -83,6 +83,19 @@ std::vector<Array> run(const Op& op, Attributes attributes, const std::vector<Ar
   return results;
 }
 
+std::vector<Array> once(const Op& op, Attributes attributes, const std::vector<Array>& inputs) {
+  Node n;
+  n.op = &op;
+  n.attributes = std::move(attributes);
+  n.outputs = {0};
+  std::vector<const Array*> in;
+  for (const Array& a : inputs) {
+    n.inputs.push_back(static_cast<ValueId>(in.size()));
+    in.push_back(a.dtype == DType::none ? nullptr : &a);
+  }
+  return evaluate(n, in);
+}
+
 std::vector<std::string> contents(Graph& g, ValueId v) {
   const std::vector<Dim>* content = g.content(v);
   if (!content) return {"unknown"};

@@ -74,6 +74,9 @@ inline ValueId add_input(Graph& g, DType type, Shape shape, const std::string& n
 // first input must be those of the results, unless data decide them.
 std::vector<Array> run(const Op& op, Attributes attributes, const std::vector<Array>& inputs, int outputs = 1);
 
+// The same for an op whose inputs are sequences or optionals, or whose first input holds sizes: nothing is inferred from symbols.
+std::vector<Array> once(const Op& op, Attributes attributes, const std::vector<Array>& inputs);
+
 // The elements of a value as extents, as printed; {"unknown"} where they are not.
 std::vector<std::string> contents(Graph& g, ValueId v);
 
