@@ -39,6 +39,7 @@ const char* reject_shared(const Step& s) {
   if (a.coordinate_transformation_mode == ResizeCoordinates::tf_crop_and_resize) return "a region is cut out";
   if (a.keep_aspect_ratio_policy != AspectRatio::stretch) return "sizes keep the aspect ratio";
   if (has(s, 2) && !is_f32(s.src[2])) return "the scales are not f32";
+  if (has(s, 2) && !s.src[2].constant) return "the scales are not known before the run";
   if (scale_of(s, 1) != 1 || (known(src.size[1]) && src.size[1] != dst.size[1])) return "axis 1 changes";
   return nullptr;
 }

@@ -62,16 +62,17 @@ void Executor::run() {
   run_steps(context);
 }
 
+// It moves where data decide that a step needs more.
+void Executor::use_scratch(Context& context) {
+  context.scratch = frame_.scratch();
+  context.worker_scratch = frame_.scratch() + frame_.worker_offset();
+  context.worker_stride = frame_.worker_stride();
+}
+
 void Executor::run_steps(const Context& shared) {
   Faulting context{shared, this};
   context.fault = fault;
-  // It moves where data decide that a step needs more.
-  const auto find_scratch = [&] {
-    context.scratch = frame_.scratch();
-    context.worker_scratch = frame_.scratch() + frame_.worker_offset();
-    context.worker_stride = frame_.worker_stride();
-  };
-  find_scratch();
+  use_scratch(context);
   Step* steps = frame_.steps().data();
   const int n = static_cast<int>(frame_.steps().size());
   for (int i = 0; i < n; ++i) {
@@ -81,7 +82,7 @@ void Executor::run_steps(const Context& shared) {
       start = std::chrono::steady_clock::now();
     }
     if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
-    else run_slowly(i, context), find_scratch();
+    else run_slowly(i, context), use_scratch(context);
     if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
     if (observer_) observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
@@ -117,7 +118,7 @@ void Executor::size_by_content(int step) {
   }
 }
 
-void Executor::run_slowly(int step, const Context& context) {
+void Executor::run_slowly(int step, const Faulting& context) {
   const PlannedStep& p = frame_.plan().steps[static_cast<size_t>(step)];
   within([&] { return place_of(frame_.plan(), step); },
          [&] {
@@ -126,7 +127,9 @@ void Executor::run_slowly(int step, const Context& context) {
            if (p.sized_by_data) size_by_content(step);
            frame_.provide(p);
            Step& s = frame_.steps()[static_cast<size_t>(step)];
-           s.kernel->run(s, context);
+           Faulting own{context};
+           use_scratch(own);
+           s.kernel->run(s, own);
            if (!p.sized_by_data) return;
            for (int k = 0; k < p.destinations; ++k)
              if (frame_.plan().operands[p.first_operand + p.sources + k].value != kNone) frame_.decide(frame_.plan().operands[p.first_operand + p.sources + k], s.dst[k].size);

@@ -30,7 +30,6 @@ class Executor {
 
  private:
   void run_steps(const Context& context);
-  void run_slowly(int step, const Context& context);
   void run_by_reference(int step);
   // Control flow, in control.cc.
   void run_bodies(int step, const Context& context);
@@ -45,6 +44,9 @@ class Executor {
   struct Faulting : Context {
     Executor* executor;
   };
+  void run_slowly(int step, const Faulting& context);
+  void use_scratch(Context& context);
+
   Frame frame_;
   int64_t memory_limit_;
   std::vector<bool> plain_;  // steps that are a kernel and nothing else

@@ -68,7 +68,7 @@ class Selector {
       return;
     }
     // A scalar function alone is a program of one row.
-    const bool strings = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return graph_.values[v].type.dtype == DType::string; });
+    const bool strings = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return v != kNone && graph_.values[v].type.dtype == DType::string; });
     if (n.op->function != kNoFunction && n.epilogue.empty() && !strings) {
       Program p{static_cast<int>(n.inputs.size()), {{static_cast<Function>(n.op->function), {}}}};
       for (int i = 0; i < p.operands; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i);
