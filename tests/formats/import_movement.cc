@@ -162,9 +162,17 @@ TEST(ImportMovement, dropout_is_the_identity) {
   expect_integers(out[1], {2}, {1, 1});
   EXPECT_EQ((OneNode{13, "Dropout", {}}({counting({2}), reals({}, {0}), integers({}, {1}, DType::boolean)})[0].shape), std::vector<int64_t>{2});
   expect_error(Code::not_supported, "Dropout that trains", [] { OneNode{6, "Dropout", {}}({counting({2})}); });
-  expect_error(Code::not_supported, "Dropout that trains", [] {
-    OneNode{13, "Dropout", {}}({counting({2}), reals({}, {0.5}), integers({}, {1}, DType::boolean)});
-  });
+}
+
+TEST(ImportRandom, dropout_that_trains_doubles_what_it_keeps) {
+  const std::vector<double> ones(1000, 1);
+  const auto out = OneNode{13, "Dropout", {integer("seed", 3)}, 2}({reals({1000}, ones), reals({}, {0.5}), integers({}, {1}, DType::boolean)});
+  int64_t kept = 0;
+  for (int64_t i = 0; i < 1000; ++i) {
+    EXPECT_EQ(out[0].real(i), out[1].integer(i) ? 2 : 0);
+    kept += out[1].integer(i);
+  }
+  EXPECT_NEAR(static_cast<double>(kept), 500, 80);
 }
 
 TEST(ImportShape, constants_of_every_kind) {
