@@ -76,8 +76,11 @@ def make_model(path, megabytes):
 
 def seconds(*command):
     start = time.perf_counter()
-    subprocess.run([TENON, *command], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    done = subprocess.run([TENON, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    took = time.perf_counter() - start
+    if done.returncode:
+        sys.exit(done.stderr)
+    return took
 
 
 def main():
