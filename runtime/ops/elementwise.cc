@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "ops/op.h"
+#include "ops/whole.h"
 
 namespace tenon {
 namespace {
@@ -23,44 +24,6 @@ double sigmoid(double a) { return 1 / (1 + std::exp(-a)); }
 double infinity(double) { return std::numeric_limits<double>::infinity(); }
 using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atanh, std::ceil, std::cos, std::cosh, std::erf, std::exp, std::expm1,
     std::floor, std::log, std::log1p, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
-
-// For int64: wrapping arithmetic; a division by zero gives zero.
-struct Whole {
-  int64_t v;
-  Whole(int64_t v) : v(v) {}
-  friend Whole operator+(Whole a, Whole b) { return static_cast<int64_t>(static_cast<uint64_t>(a.v) + static_cast<uint64_t>(b.v)); }
-  friend Whole operator-(Whole a, Whole b) { return static_cast<int64_t>(static_cast<uint64_t>(a.v) - static_cast<uint64_t>(b.v)); }
-  friend Whole operator*(Whole a, Whole b) { return static_cast<int64_t>(static_cast<uint64_t>(a.v) * static_cast<uint64_t>(b.v)); }
-  friend Whole operator-(Whole a) { return Whole(0) - a; }
-  friend bool operator==(Whole a, Whole b) { return a.v == b.v; }
-  friend auto operator<=>(Whole a, Whole b) { return a.v <=> b.v; }
-};
-Whole where(bool c, Whole a, Whole b) { return c ? a : b; }
-Whole least(Whole a, Whole b) { return a < b ? a : b; }
-Whole most(Whole a, Whole b) { return a > b ? a : b; }
-Whole quotient(Whole a, Whole b) {
-  if (b.v == 0) return 0;
-  return b.v == -1 ? -a : Whole(a.v / b.v);
-}
-Whole remainder_of(Whole a, Whole b) { return b.v == 0 || b.v == -1 ? Whole(0) : Whole(a.v % b.v); }
-Whole modulo(Whole a, Whole b) {
-  const Whole r = remainder_of(a, b);
-  return r.v != 0 && (r.v < 0) != (b.v < 0) ? r + b : r;
-}
-Whole power(Whole a, Whole b) {
-  if (b.v < 0) return a.v == 1 ? Whole(1) : a.v == -1 ? Whole(b.v % 2 ? -1 : 1) : Whole(0);
-  Whole result = 1;
-  for (int64_t e = b.v; e; e >>= 1, a = a * a)
-    if (e & 1) result = result * a;
-  return result;
-}
-Whole bits_and(Whole a, Whole b) { return a.v & b.v; }
-Whole bits_or(Whole a, Whole b) { return a.v | b.v; }
-Whole bits_xor(Whole a, Whole b) { return a.v ^ b.v; }
-Whole bits_not(Whole a) { return ~a.v; }
-Whole shifted_left(Whole a, Whole b) { return b.v < 0 || b.v > 63 ? 0 : static_cast<int64_t>(static_cast<uint64_t>(a.v) << b.v); }
-Whole shifted_right(Whole a, Whole b) { return b.v < 0 || b.v > 63 ? 0 : static_cast<int64_t>(static_cast<uint64_t>(a.v) >> b.v); }
-Whole infinity(Whole) { return INT64_MAX; }
 
 // For extents: what no extent expresses becomes unknown.
 struct Symbolic {
