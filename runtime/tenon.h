@@ -81,6 +81,12 @@ struct SealedNotes {
 // What arithmetic may be done in. `model` computes as the model says; the others are asked for, never chosen.
 enum class Precision { model };
 
+// An output that is an input of the next run.
+struct StateTie {
+  std::string output, input;
+  bool operator==(const StateTie&) const = default;
+};
+
 struct Options {
   int threads = 0;          // 0: every processor this process may use
   std::string isa;          // the highest ISA level, such as "avx2"; empty: the best this processor has (or TENON_ISA_MAX)
@@ -95,6 +101,9 @@ struct Options {
   std::map<std::string, int64_t> likely_dims;
   // Inputs that are always the same become constants of the model, and what depends on them alone is computed once.
   std::map<std::string, Tensor> fixed_inputs;
+  // State that every session keeps. The same can be asked of one session with Session::tie; given here, the model is planned for it at
+  // once instead of at the session's first run.
+  std::vector<StateTie> ties;
   bool follow_symlinks = false;  // of external data files
   SealedOptions sealed;
   // Called while loading with the name of each stage ("read", "build", "passes", "plan") as it begins.
@@ -181,6 +190,9 @@ class Model {
   void require(Right right) const;
   const std::vector<Port>& inputs() const;
   const std::vector<Port>& outputs() const;
+  // The ties that Options gave; where it gave none, those that names and shapes say: past_key_values.0.key and present.0.key, state and
+  // stateN, h and hn. Nothing is tied because it stands here.
+  const std::vector<StateTie>& ties() const;
   const LoadTimes& load_times() const;
   // The following three need Right::inspect.
   Inspection inspect() const;
@@ -216,16 +228,25 @@ class Session {
   void run();
   std::vector<Tensor> outputs() const;
 
-  // State: outputs that become inputs of the next run. Ties are given by name; tied inputs need not be bound. The first run after
-  // this call, or after reset_state, starts from `initial` (empty: zeros of size 0 along axes that grow).
+  // State: outputs that become inputs of the next run. Tied inputs are not bound. The first run after this call, or after reset_state,
+  // starts from zeros: of no size along axes that change from run to run, else as large as the other inputs say (1 where they do not).
+  // What only grows by appending (a key-value cache) stays where it is, in memory that grows by doubling: its output has a shape but
+  // no data, and `state` copies it out. Any other state swaps two buffers. No run copies state but one that needs larger memory.
   void tie(const std::string& output, const std::string& input);
+  // All of Model::ties.
+  void tie();
   void reset_state();
+  // What the next run will read, dense.
+  OwnedTensor state(const std::string& output) const;
+  // Memory for so many positions along the axis that grows, so that no run up to them moves state.
+  void reserve_state(int64_t positions);
 
   // Runs once and tells the time of every step. This and check() also need Right::inspect.
   std::vector<StepTime> profile();
   // Runs on the bound inputs and compares every step with the reference, which gets the step's own sources.
   CheckReport check();
 
+  // `plans` counts lists of what a set of changed sizes changes, and plans for other sizes; `binds` runs with any size changed.
   struct Counters {
     int64_t runs = 0, binds = 0, plans = 0, allocations = 0, wakes = 0, state_bytes_copied = 0;
   };

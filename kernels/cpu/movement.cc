@@ -170,6 +170,28 @@ void run_concat(const Step& s, const Context& context) noexcept {
   }
 }
 
+// ---- append: dst is src[0] with more rows in the same memory, so that only the others are written
+float cost_append(const Step& s) {
+  float bytes = 0;
+  for (int i = 1; i < s.sources; ++i) bytes += static_cast<float>(count(s.src[i]) * element_bytes(*s.dst));
+  return 60 + 2 * bytes / kBytes;
+}
+
+void run_append(const Step& s, const Context& context) noexcept {
+  const Operand& dst = *s.dst;
+  const int64_t axis = from_front(attributes<Concat>(s).axis, dst.rank);
+  int64_t at = 0;
+  for (int k = 0; k < s.sources; ++k) {
+    const Operand& src = s.src[k];
+    if (k || src.data != dst.data) {
+      Box b;
+      for (int i = 0; i < dst.rank; ++i) b.add(src.size[i], src.stride[i], dst.stride[i]);
+      copy_box(b, src, 0, dst, at * dst.stride[axis], context);
+    }
+    at += src.size[axis];
+  }
+}
+
 // ---- depth_to_space: the channel index is taken apart, one box copies all
 void run_depth_to_space(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<DepthToSpace>(s);
@@ -310,6 +332,7 @@ const Kernel kKernels[] = {
     TENON_MOVE("split", "split_any_box", reject_split, plain, cost_split, run_split),
     TENON_MOVE("concat", "concat_any_box", reject_elements, plain, cost, run_concat),
     TENON_MOVE("concat", "concat_any_blocks", reject_concat_blocked, blocked, cost, run_concat),
+    TENON_MOVE("append", "append_any_box", reject_elements, plain, cost_append, run_append),
     TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost, run_depth_to_space),
     TENON_MOVE("pad", "pad_any_constant", reject_pad, plain, cost, run_pad),
     TENON_MOVE("pad", "pad_any_rows", reject_pad_rows, plain, cost, run_pad_rows),

@@ -1,5 +1,5 @@
 // reorder: a copy between layouts, f32 and bytes: plain to channels in blocks, back, and plain to plain.
-// Blocks of another size too. Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
+// Plain windows of larger memory, and blocks of another size too. Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
 #include "kernels/cpu/box.h"
 
 namespace tenon::cpu::TENON_ISA {
@@ -84,6 +84,11 @@ void run_blocks(const Step& s, const Context& context) {
 
 void run(const Step& s, const Context& context) noexcept {
   const int64_t size = element_bytes(*s.src);
+  if (!s.src->dense || !s.dst->dense) {
+    Box b;
+    for (int i = 0; i < s.src->rank; ++i) b.add(s.src->size[i], s.src->stride[i], s.dst->stride[i]);
+    return copy_box(b, *s.src, 0, *s.dst, 0, context);
+  }
   if (s.src->block == s.dst->block) {
     Box b;
     for (int i = 0; i < s.src->rank; ++i)

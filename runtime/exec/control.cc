@@ -85,10 +85,10 @@ void Executor::run_bodies(int step, const Context& context) {
 }
 
 // Hands in the sizes that are known here.
-void Executor::enter(Frame& inner) const {
-  const Extents& e = *frame_.plan().graph.extents;
-  for (int32_t row = 0; row < static_cast<int32_t>(inner.values().size()) && row < static_cast<int32_t>(frame_.values().size()); ++row)
-    if ((e.is_symbol(row) || e.is_data(row)) && frame_.is_set(row)) inner.set_value(row, frame_.values()[static_cast<size_t>(row)]);
+void Executor::enter(Executor& body) const {
+  Frame& inner = body.frame_;
+  for (int32_t row : body.outer_rows_)
+    if (row < static_cast<int32_t>(frame_.values().size()) && frame_.is_set(row)) inner.set_value(row, frame_.values()[static_cast<size_t>(row)]);
 }
 
 Tensor Executor::source(const PlannedStep& p, int i) {
@@ -103,18 +103,29 @@ void Executor::run_branch(int step, const Context& context) {
   const bool taken = *static_cast<const uint8_t*>(frame_.operand(p.first_operand).data) != 0;
   Executor& branch = *branches_[static_cast<size_t>(step)][taken ? 0 : 1];
   Frame& inner = branch.frame_;
-  enter(inner);
-  for (int i = 1; i < p.sources; ++i) inner.set_input(i - 1, source(p, i));
+  enter(branch);
+  const auto kind = [&](int i) {
+    const ValueId v = plan.operands[p.first_operand + i].value;
+    return v == kNone ? Container::tensor : plan.graph.values[v].type.container;
+  };
+  for (int i = 1; i < p.sources; ++i) inner.set_input(i - 1, kind(i), frame_.operand(p.first_operand + i));
+  // Results are computed where they belong as far as their memory is there by now.
+  for (int k = 0; k < p.destinations; ++k) {
+    const Frame::Memory to = frame_.memory_of(p.first_operand + p.sources + k);
+    inner.set_output(k, to.data, to.bytes);
+  }
   inner.bind();
   branch.observer_ = observer_;
   branch.run_steps(context);
   for (int k = 0; k < p.destinations; ++k) {
     const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
-    if (o.value != kNone && p.sized_by_data && inner.output(k).container == Container::tensor) frame_.decide(o, inner.output(k).shape.data());
+    if (o.value != kNone && p.sized_by_data && kind(p.sources + k) == Container::tensor) frame_.decide(o, inner.output_operand(k).size);
   }
   frame_.provide(p);
-  for (int k = 0; k < p.destinations; ++k)
-    if (plan.operands[p.first_operand + p.sources + k].value != kNone) copy(inner.output(k), frame_.operand(p.first_operand + p.sources + k).data);
+  for (int k = 0; k < p.destinations; ++k) {
+    const Operand &from = inner.output_operand(k), &to = frame_.operand(p.first_operand + p.sources + k);
+    if (plan.operands[p.first_operand + p.sources + k].value != kNone && from.data != to.data) copy(inner.output(k), to.data);
+  }
 }
 
 void Executor::run_loop(int step, const Context& context) {
@@ -131,7 +142,7 @@ void Executor::run_loop(int step, const Context& context) {
   std::vector<Carried> state(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) state[static_cast<size_t>(i)].take(source(p, 2 + i));
   std::vector<Stack> stacks(static_cast<size_t>(p.destinations - count));
-  enter(inner);
+  enter(body);
   for (; go && trip < trips; ++trip) {
     inner.set_input(0, {DType::s64, formal(0), &trip});
     inner.set_input(1, {DType::boolean, formal(1), &go});

@@ -27,6 +27,19 @@ Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : fra
     branches_.emplace_back();
     for (const auto& sub : s.subplans) branches_.back().push_back(std::make_unique<Executor>(sub, memory_limit));
   }
+  const Extents& e = *plan->graph.extents;
+  for (int32_t row = 0; row < e.rows(); ++row)
+    if (e.is_symbol(row) || e.is_data(row)) outer_rows_.push_back(row);
+}
+
+BindCounters Executor::counters() const {
+  BindCounters sum = frame_.counters();
+  for (const auto& step : branches_)
+    for (const auto& branch : step) {
+      const BindCounters c = branch->counters();
+      sum.binds += c.binds, sum.deltas += c.deltas, sum.grown += c.grown;
+    }
+  return sum;
 }
 
 void Executor::fault(const Context& context, const char* what, int64_t value, int64_t bound) {

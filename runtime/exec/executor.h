@@ -23,6 +23,8 @@ class Executor {
   Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit);
 
   Frame& frame() { return frame_; }
+  // Of the frame and of those of branches.
+  BindCounters counters() const;
   // Binds and runs. Throws Error; the executor stays usable.
   void run();
   // The same, observed: also inside the branches of control flow.
@@ -35,7 +37,7 @@ class Executor {
   void run_bodies(int step, const Context& context);
   void run_branch(int step, const Context& context);
   void run_loop(int step, const Context& context);
-  void enter(Frame& inner) const;
+  void enter(Executor& body) const;
   Tensor source(const PlannedStep& p, int i);
   void size_by_content(int step);
   void raise_fault(int step);
@@ -51,6 +53,7 @@ class Executor {
   int64_t memory_limit_;
   std::vector<bool> plain_;  // steps that are a kernel and nothing else
   std::vector<std::vector<std::unique_ptr<Executor>>> branches_;
+  std::vector<int32_t> outer_rows_;  // of sizes that a branch gets from outside
   std::atomic<const char*> fault_{nullptr};
   int64_t fault_value_ = 0, fault_bound_ = 0;
   StepObserver* observer_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include "device/cpu.h"
 #include "exec/model.h"
+#include "exec/state.h"
 #include "ir/text.h"
 #include "passes/pipeline.h"
 #include "plan/hints.h"
@@ -46,6 +47,12 @@ void stage(const Options& o, const char* name) {
   if (o.progress) o.progress(name);
 }
 
+int index_of(const std::vector<std::string>& names, const std::string& name, const char* kind) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\", which option ties names");
+  return static_cast<int>(found - names.begin());
+}
+
 }  // namespace
 
 std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms) {
@@ -73,6 +80,10 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   // Callers use the names of the file, whatever passes make of the values.
   std::vector<std::string> names;
   for (ValueId v : model.graph.outputs) names.push_back(model.graph.values[v].name);
+  std::vector<std::string> input_names;
+  for (ValueId v : model.graph.inputs) input_names.push_back(model.graph.values[v].name);
+  for (const StateTie& t : options.ties) model.graph.ties.push_back({index_of(names, t.output, "output"), index_of(input_names, t.input, "input")});
+  m->tied = model.graph.ties;
   stage(options, "passes");
   if (!options.reference && !m->per_size) run_passes(model.graph, {.limits = options.limits});
   m->times.passes = watch.lap();
@@ -80,6 +91,7 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
   for (size_t i = 0; i < names.size(); ++i) m->outputs.push_back(port(model.graph, model.graph.outputs[i], names[i]));
   for (const Port& p : m->outputs) m->has_containers |= p.container != Container::tensor;
+  m->ties = options.ties.empty() ? find_ties(m->inputs, m->outputs) : options.ties;
   m->graph = std::move(model.graph);
   guess_hints(m->graph, m->plan_options);
   if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options);
@@ -90,43 +102,102 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   return m;
 }
 
-std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given) const {
-  const std::lock_guard lock(mutex);
-  if (!lists_decide)
-    if (auto found = for_sizes(given)) return found;
-  lists_decide = true;
-  if (auto found = for_sizes(given)) return found;
+std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given, const std::vector<Tie>& ties) const {
+  // All sizes are settled, and then short lists of integers too. Where state grows from run to run as little as will do, so that no run
+  // plans again: inputs of one integer, or all sizes but those of state.
+  enum Settled : int64_t { integers, but_state, all };
+  struct Attempt {
+    Settled level;
+    bool lists;
+  };
+  constexpr Attempt kAttempts[] = {{integers, false}, {but_state, false}, {all, false}, {all, true}};
+  constexpr int64_t kMostElements = 16;
+  const bool grows = std::any_of(ties.begin(), ties.end(), [&](const Tie& t) {
+    return tenon::text(inputs[static_cast<size_t>(t.input)]) != tenon::text(outputs[static_cast<size_t>(t.output)]);
+  });
+  for (const auto& [level, lists] : kAttempts) {
+    if (level != all && !grows) continue;
+    std::vector<int64_t> key{level, lists};
+    Options o = options;
+    o.progress = nullptr;
+    o.ties.clear();
+    for (const Tie& t : ties) key.push_back(t.output), key.push_back(t.input), o.ties.push_back({outputs[static_cast<size_t>(t.output)].name, inputs[static_cast<size_t>(t.input)].name});
+    std::map<std::string, int64_t> sizes = o.dims;
+    for (size_t i = 0; i < given.size(); ++i) {
+      const Tensor& t = given[i];
+      const Port& p = inputs[i];
+      const bool tied = std::any_of(ties.begin(), ties.end(), [&](const Tie& tie) { return tie.input == static_cast<int>(i); });
+      if (t.container != p.container || t.dtype != p.dtype || (t.container == Container::tensor && t.shape.size() != p.shape.size()))
+        throw Error(Code::bad_input, "given " + tenon::text(t)).within("input \"" + printable(p.name) + "\" is " + tenon::text(p));
+      if (t.container != Container::tensor) continue;
+      for (size_t k = 0; k < t.shape.size(); ++k) {
+        const std::string& symbol = p.shape[k].symbol;
+        if (p.shape[k].size < 0 && !sizes.emplace(symbol, t.shape[k]).second && sizes[symbol] != t.shape[k])
+          throw Error(Code::bad_input, symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(sizes[symbol])).within("input \"" + printable(p.name) + "\"");
+        if (level == integers || (level == but_state && tied)) continue;
+        key.push_back(t.shape[k]);
+        if (p.shape[k].size < 0) o.dims.emplace(symbol, t.shape[k]);
+      }
+      const bool decides = t.shape.empty() || (lists && t.shape.size() == 1 && t.shape[0] <= kMostElements);
+      if (!tied && decides && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
+        for (int64_t k = 0; k < t.count(); ++k) key.push_back(load_cell(t.dtype, t.data, k).integer);
+        o.fixed_inputs[p.name] = t;
+      }
+    }
+    const std::lock_guard lock(mutex);
+    // What is kept for sizes of long ago gives way.
+    if (by_size.size() > 64 && !by_size.count(key)) by_size.clear();
+    std::shared_ptr<const Impl>& slot = by_size[key];
+    if (!slot) {
+      try {
+        slot = tenon::load(opened, o, 0);
+      } catch (const Error&) {
+        if (level == all) throw;
+        auto open = std::make_shared<Impl>();
+        open->per_size = true;
+        slot = std::move(open);
+      }
+    }
+    if (!slot->per_size) return slot;
+  }
   throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
 }
 
-std::shared_ptr<const Model::Impl> Model::Impl::for_sizes(const std::vector<Tensor>& given) const {
-  constexpr int64_t kMostElements = 16;
+std::shared_ptr<const Model::Impl> Model::Impl::with_ties(const std::vector<Tie>& ties) const {
   std::vector<int64_t> key;
-  Options o = options;
-  o.progress = nullptr;
-  for (size_t i = 0; i < given.size(); ++i) {
-    const Tensor& t = given[i];
-    const Port& p = inputs[i];
-    if (t.container != p.container || t.dtype != p.dtype || (t.container == Container::tensor && t.shape.size() != p.shape.size()))
-      throw Error(Code::bad_input, "given " + tenon::text(t)).within("input \"" + printable(p.name) + "\" is " + tenon::text(p));
-    if (t.container != Container::tensor) continue;
-    for (size_t k = 0; k < t.shape.size(); ++k) {
-      key.push_back(t.shape[k]);
-      if (p.shape[k].size < 0 && !o.dims.emplace(p.shape[k].symbol, t.shape[k]).second && o.dims[p.shape[k].symbol] != t.shape[k])
-        throw Error(Code::bad_input, p.shape[k].symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(o.dims[p.shape[k].symbol]))
-            .within("input \"" + printable(p.name) + "\"");
-    }
-    const bool decides = t.shape.empty() || (lists_decide && t.shape.size() == 1 && t.shape[0] <= kMostElements);
-    if (decides && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
-      for (int64_t k = 0; k < t.count(); ++k) key.push_back(load_cell(t.dtype, t.data, k).integer);
-      o.fixed_inputs[p.name] = t;
-    }
-  }
-  if (const auto found = by_size.find(key); found != by_size.end()) return found->second;
-  std::shared_ptr<const Impl> model = tenon::load(opened, o, 0);
-  if (model->per_size) return nullptr;
-  if (by_size.size() > 64) by_size.clear();  // what is kept for sizes of long ago gives way
-  return by_size[key] = std::move(model);
+  for (const Tie& t : ties) key.push_back(t.output), key.push_back(t.input);
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<const Impl>& slot = by_ties[key];
+  if (slot) return slot;
+  auto m = std::make_shared<Impl>();
+  m->options = options;
+  m->plan_options = plan_options;
+  m->format = format;
+  m->opened = opened;
+  m->inputs = inputs, m->outputs = outputs;
+  m->has_containers = has_containers;
+  m->ties = this->ties;
+  m->graph = detached(graph);
+  m->graph.ties = ties;
+  run_pass("append_state", m->graph, {.limits = options.limits});
+  m->plan = make_plan(clone(m->graph), plan_options);
+  slot = std::move(m);
+  return slot;
+}
+
+Graph detached(const Graph& g) {
+  Graph copy = clone(g);
+  copy.extents = std::make_shared<Extents>(*g.extents);
+  copy.guards = std::make_shared<std::vector<Guard>>(*g.guards);
+  const std::function<void(Graph&)> share = [&](Graph& of) {
+    for (Node& n : of.nodes)
+      for (const auto& sub : n.subgraphs) {
+        sub->extents = copy.extents, sub->guards = copy.guards;
+        share(*sub);
+      }
+  };
+  share(copy);
+  return copy;
 }
 
 std::string version() { return TENON_VERSION; }
@@ -144,6 +215,7 @@ std::string text(const Port& p) {
 
 const std::vector<Port>& Model::inputs() const { return impl_->inputs; }
 const std::vector<Port>& Model::outputs() const { return impl_->outputs; }
+const std::vector<StateTie>& Model::ties() const { return impl_->ties; }
 const LoadTimes& Model::load_times() const { return impl_->times; }
 
 void Model::require(Right right) const { impl_->require(right); }

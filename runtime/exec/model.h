@@ -33,20 +33,25 @@ struct Model::Impl {
   std::vector<Port> inputs, outputs;
   bool has_containers = false;       // among the outputs
   LoadTimes times;
+  std::vector<StateTie> ties;  // given, or found
+  std::vector<Tie> tied;       // by the ports, where Options gave them
 
   // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them;
   // where that is not enough, short lists of integers count too.
   bool per_size = false;
-  std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given) const;
-  std::shared_ptr<const Impl> for_sizes(const std::vector<Tensor>& given) const;  // null where ranks are still unknown
-  mutable bool lists_decide = false;
+  std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given, const std::vector<Tie>& ties) const;
+  // The same model planned for other ties. Made once for each list of them.
+  std::shared_ptr<const Impl> with_ties(const std::vector<Tie>& ties) const;
   mutable std::mutex mutex;
-  mutable std::map<std::vector<int64_t>, std::shared_ptr<const Impl>> by_size;
+  mutable std::map<std::vector<int64_t>, std::shared_ptr<const Impl>> by_size, by_ties;
 
   void require(Right right) const {
     if (opened.rights) opened.rights->require(right);
   }
 };
+
+// A copy with extents and guards of its own, to which more can be added while others use the original.
+Graph detached(const Graph& g);
 
 // The graph as read, run through the passes up to and including `last`; "read" for none, "passes" for all.
 Graph graph_after(const Model::Impl& model, const std::string& last);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -51,22 +52,43 @@ const std::vector<int>& allowed_at_start() {
   return list;
 }
 
-// Whole processors that the control group grants; a large number where it sets no limit.
-int quota() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  std::string limit;
-  int64_t period = 0;
-  if (v2 >> limit >> period && limit != "max" && period > 0) return std::max<int>(1, static_cast<int>((std::stoll(limit) + period - 1) / period));
-  std::ifstream v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  int64_t us = 0;
-  if (v1 >> us && v1_period >> period && us > 0 && period > 0) return std::max<int>(1, static_cast<int>((us + period - 1) / period));
-  return INT32_MAX;
+// Whole processors for a quota of so many microseconds in each period.
+int whole(int64_t quota, int64_t period) {
+  if (quota <= 0 || period <= 0) return INT32_MAX;
+  return static_cast<int>(std::clamp<int64_t>((quota + period - 1) / period, 1, INT32_MAX));
 }
 
 }  // namespace
 
+int granted_processors(const std::string& mount, const std::string& self) {
+  int least = INT32_MAX;
+  std::ifstream lines(self);
+  for (std::string line; std::getline(lines, line);) {
+    // hierarchy:controllers:path, without controllers in the one hierarchy of version 2.
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool v2 = controllers == ",,";
+    if (!v2 && controllers.find(",cpu,") == controllers.npos) continue;
+    // A group has no more than those around it. In a container the path may be one that only the host sees.
+    for (std::string path = line.substr(second + 1);; path.erase(std::min(path.find_last_of('/'), path.size() - 1))) {
+      while (!path.empty() && path.back() == '/') path.pop_back();
+      const std::string folder = mount + (v2 ? "" : "/cpu") + path;
+      std::string quota;
+      int64_t number = 0, period = 0;
+      if (v2) {
+        if (std::ifstream(folder + "/cpu.max") >> quota >> period && quota != "max") least = std::min(least, whole(std::strtoll(quota.c_str(), nullptr, 10), period));
+      } else if (std::ifstream(folder + "/cpu.cfs_quota_us") >> number && std::ifstream(folder + "/cpu.cfs_period_us") >> period) {
+        least = std::min(least, whole(number, period));
+      }
+      if (path.empty()) break;
+    }
+  }
+  return least;
+}
+
 int processors() {
-  static const int n = std::max(1, std::min<int>(static_cast<int>(allowed_at_start().size()), quota()));
+  static const int n = std::max(1, std::min<int>(static_cast<int>(allowed_at_start().size()), granted_processors("/sys/fs/cgroup", "/proc/self/cgroup")));
   return n;
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace tenon {
 
 // Processors this process may use: its affinity, or less where a control group allows less.
 int processors();
+// Whole processors that the control groups named in the file `self` grant, their folders below `mount`; INT32_MAX where none sets a limit.
+int granted_processors(const std::string& mount, const std::string& self);
 
 class Pool {
  public:

@@ -38,8 +38,9 @@ void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspectio
 }
 
 void explain_plan(const Plan& plan, PlanReport& out) {
-  Graph g = clone(plan.graph);
-  const std::vector<int64_t> values = likely_values(*g.extents, plan.options);
+  Graph g = detached(plan.graph);
+  Likely likely(*g.extents, plan.options);
+  const std::vector<int64_t> values = likely.values();
   for (const PlannedStep& p : plan.steps) {
     const Node& n = g.nodes[p.node];
     StepReport r;
@@ -53,7 +54,7 @@ void explain_plan(const Plan& plan, PlanReport& out) {
       if (v != kNone) r.bytes_read += likely_bytes(g.values[v].type, values);
     for (ValueId v : n.outputs)
       if (v != kNone) r.bytes_written += likely_bytes(g.values[v].type, values);
-    for (const Candidate& c : candidates(g, n, plan.options)) {
+    for (const Candidate& c : candidates(g, n, plan.options, likely)) {
       if (!p.kernels.empty() && c.kernel == p.kernels[0]) r.expected_ns = c.cost;
       else r.others.push_back({c.kernel->name, c.rejection ? c.rejection : "", c.cost});
     }
@@ -69,7 +70,7 @@ Inspection inspect(const Model::Impl& m) {
   out.format = m.format;
   double macs = 0;
   PlanOptions options = m.plan_options;
-  inspect_graph(m.graph, likely_values(*m.graph.extents, options), out, macs);
+  inspect_graph(m.graph, Likely(*m.graph.extents, options).values(), out, macs);
   out.multiply_adds = static_cast<int64_t>(macs);
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include "exec/model.h"
 #include "exec/reference.h"
+#include "exec/state.h"
 
 namespace tenon {
 namespace {
@@ -28,7 +29,7 @@ void withhold(const Tensor& t) {
   if (t.container != Container::tensor)
     for (int64_t i = 0; i < t.count(); ++i) withhold(t.as<Tensor>()[i]);
   else if (t.dtype == DType::string) std::fill_n(t.as<std::string>(), t.count(), std::string());
-  else if (t.bytes()) std::memset(t.data, 0, static_cast<size_t>(t.bytes()));
+  else if (t.data && t.bytes()) std::memset(t.data, 0, static_cast<size_t>(t.bytes()));
 }
 
 }  // namespace
@@ -38,30 +39,31 @@ struct Session::Impl {
   std::unique_ptr<Executor> executor;
   std::vector<Tensor> inputs;
   std::vector<bool> bound;
-  std::vector<OwnedTensor> results;  // of the reference; of a plan those that are sequences or optionals
-  std::vector<Array> containers;     // inputs that are sequences or optionals, as frames take them
-  std::shared_ptr<const Model::Impl> settled;         // the model for the sizes of the last inputs
-  std::vector<std::pair<void*, int64_t>> lent;        // memory bound to outputs
-  // Output `tie.output` of one run is input `tie.input` of the next: two buffers that change places.
-  struct State {
-    Tie tie;
-    OwnedTensor initial;
-    OwnedTensor memory[2];
-    int next = 0;
-  };
-  std::vector<State> states;
-  int64_t runs = 0, state_copies = 0;
+  std::vector<OwnedTensor> results;            // of the reference; of a plan those that are sequences or optionals
+  std::vector<Array> containers;               // inputs that are sequences or optionals, as frames take them
+  std::shared_ptr<const Model::Impl> settled;  // the model for the sizes of the last inputs, and for the ties
+  std::vector<int> planned_inputs;             // of each input the one of the plan, -1 where it became a constant
+  std::vector<std::pair<void*, int64_t>> lent;  // memory bound to outputs
+  State state;
+  bool ties_changed = false;
+  std::vector<int64_t> sizes, settled_sizes;  // of the inputs, where plans are made for them
+  Counters before;  // of the executors that are gone
+  int64_t runs = 0;
+
+  explicit Impl(std::shared_ptr<const Model::Impl> m) : model(std::move(m)), inputs(model->inputs.size()), bound(inputs.size()), lent(model->outputs.size()) {
+    use(nullptr);
+    for (const Tie& t : model->tied) tie(t.output, t.input);
+    ties_changed = false;
+    if (executor) state.settle(executor->frame().plan(), planned_inputs);
+  }
 
   void run() {
-    for (size_t i = 0; i < bound.size(); ++i)
-      if (!bound[i]) throw Error(Code::bad_usage, "input \"" + printable(model->inputs[i].name) + "\" (" + text(model->inputs[i]) + ") is not given");
-    if (model->per_size) settle();
+    prepare();
     if (!executor) return run_reference_executor();
-    set_inputs();
     executor->run();
     ++runs;
     collect_containers();
-    carry_states();
+    state.carry(executor->frame(), inputs);
   }
 
   // Executes `body` where the policy of the model allows a run, and keeps the record that it may want. A result whose record cannot be
@@ -93,47 +95,85 @@ struct Session::Impl {
       record();
     } catch (const Error&) {
       for (const Tensor& t : results) withhold(t);
+      state.reset();
       throw;
     }
   }
 
-  // The model for the sizes of these inputs, where it is made for each set of them.
-  void settle() {
-    std::shared_ptr<const Model::Impl> now = model->for_inputs(inputs);
-    if (now == settled) return;
+  // All up to the first step.
+  void prepare() {
+    for (size_t i = 0; i < bound.size(); ++i)
+      if (!bound[i]) throw Error(Code::bad_usage, "input \"" + printable(model->inputs[i].name) + "\" (" + text(model->inputs[i]) + ") is not given");
+    if (model->per_size) {
+      state.begin(model->inputs, inputs);
+      note_sizes();
+      if (!settled || ties_changed || sizes != settled_sizes) {
+        use(model->for_inputs(inputs, state.ties()));
+        settled_sizes = sizes;
+      }
+    } else {
+      if (ties_changed && model->plan) use(model->with_ties(state.ties()));
+      state.begin(model->inputs, inputs);
+    }
+    if (!executor) return;
+    Frame& frame = executor->frame();
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (planned_inputs[i] < 0) continue;
+      if (inputs[i].container == Container::tensor) {
+        frame.set_input(planned_inputs[i], inputs[i]);
+        continue;
+      }
+      containers.resize(inputs.size());
+      containers[i] = array_of(inputs[i]);
+      Tensor t = inputs[i];
+      t.data = &containers[i];
+      frame.set_input(planned_inputs[i], t);
+    }
+    if (!state.empty()) state.bind(frame, planned().options.memory_limit);
+  }
+
+  // All that a plan made for these inputs may depend on.
+  void note_sizes() {
+    sizes.clear();
+    for (const Tensor& t : inputs) {
+      sizes.insert(sizes.end(), t.shape.begin(), t.shape.end());
+      const bool may_decide = t.container == Container::tensor && (t.shape.empty() || (t.shape.size() == 1 && t.shape[0] <= 16));
+      if (may_decide && (is_integer(t.dtype) || t.dtype == DType::boolean))
+        for (int64_t k = 0; k < t.count(); ++k) sizes.push_back(load_cell(t.dtype, t.data, k).integer);
+    }
+  }
+
+  // Makes an executor for a plan of the model; null: its own.
+  void use(std::shared_ptr<const Model::Impl> now) {
+    if (now && now == settled) return;
+    if (now) before = counters(), ++before.plans;
     settled = std::move(now);
-    executor = settled->plan ? std::make_unique<Executor>(settled->plan, settled->options.memory_limit) : nullptr;
-    for (size_t i = 0; executor && i < lent.size(); ++i) executor->frame().set_output(static_cast<int>(i), lent[i].first, lent[i].second);
+    ties_changed = false;
+    const Model::Impl& m = planned();
+    executor = m.plan ? std::make_unique<Executor>(m.plan, m.options.memory_limit) : nullptr;
+    planned_inputs.assign(model->inputs.size(), -1);
+    for (size_t i = 0, next = 0; i < planned_inputs.size(); ++i)
+      if (!m.options.fixed_inputs.count(model->inputs[i].name) || model->options.fixed_inputs.count(model->inputs[i].name)) planned_inputs[i] = static_cast<int>(next++);
+    if (!executor) return;
+    for (size_t i = 0; i < lent.size(); ++i) executor->frame().set_output(static_cast<int>(i), lent[i].first, lent[i].second);
+    state.settle(*m.plan, planned_inputs);
   }
 
   const Model::Impl& planned() const { return settled ? *settled : *model; }
 
-  // The inputs of the planned model, which lacks those that became constants.
-  std::vector<Tensor> planned_inputs() const {
-    if (!settled) return inputs;
-    std::vector<Tensor> out;
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (!settled->options.fixed_inputs.count(model->inputs[i].name)) out.push_back(inputs[i]);
-    return out;
-  }
-
-  void set_inputs() {
-    const std::vector<Tensor> given = settled ? planned_inputs() : std::vector<Tensor>{};
-    const std::vector<Tensor>& all = settled ? given : inputs;
-    containers.resize(all.size());
-    for (size_t i = 0; i < all.size(); ++i) {
-      Tensor t = all[i];
-      if (t.container != Container::tensor) {
-        containers[i] = array_of(t);
-        t.data = &containers[i];
-      }
-      executor->frame().set_input(static_cast<int>(i), t);
-    }
-  }
-
+  // Those of the planned model, dense.
   std::vector<Array> arrays() const {
     std::vector<Array> out;
-    for (const Tensor& t : planned_inputs()) out.push_back(array_of(t));
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (planned_inputs[i] < 0) continue;
+      const auto& items = state.items();
+      const auto item = std::find_if(items.begin(), items.end(), [&](const State::Item& s) { return s.input == static_cast<int>(i); });
+      if (item == items.end()) {
+        out.push_back(array_of(inputs[i]));
+      } else {
+        out.push_back(array_of(state.dense(*item)));
+      }
+    }
     return out;
   }
 
@@ -141,7 +181,7 @@ struct Session::Impl {
     results.clear();
     for (const Array& a : run_reference(planned().graph, arrays())) results.push_back(owned(a));
     ++runs;
-    carry_states();
+    state.carry(results, inputs);
   }
 
   // Sequences and optionals as callers see them.
@@ -166,30 +206,30 @@ struct Session::Impl {
     return out;
   }
 
-  // The result of a tied output is copied to memory that the next run reads.
-  void carry_states() {
-    if (states.empty()) return;
-    const std::vector<Tensor> out = outputs();
-    for (State& s : states) {
-      s.memory[0] = OwnedTensor(out[static_cast<size_t>(s.tie.output)]);
-      state_copies += s.memory[0].view().bytes();
-      inputs[static_cast<size_t>(s.tie.input)] = s.memory[0].view();
-    }
+  void tie(int output, int input) {
+    if (lent[static_cast<size_t>(output)].first)
+      throw Error(Code::bad_usage, "output \"" + printable(model->outputs[static_cast<size_t>(output)].name) + "\" is bound to memory; the session keeps the memory of state");
+    state.tie(model->inputs, model->outputs, output, input);
+    bound[static_cast<size_t>(input)] = true;
+    ties_changed = true;
   }
 
-  void start(State& s) {
-    inputs[static_cast<size_t>(s.tie.input)] = s.initial.view();
-    bound[static_cast<size_t>(s.tie.input)] = true;
+  Counters counters() const {
+    Counters c = before;
+    c.runs = runs;
+    c.state_bytes_copied = state.copied();
+    c.wakes = Pool::instance().wakes();
+    if (executor) {
+      const BindCounters b = executor->counters();
+      c.binds += b.binds, c.plans += b.deltas, c.allocations += b.grown;
+    }
+    return c;
   }
 };
 
-Session::Session(const Model& model) : impl_(std::make_unique<Impl>()) {
-  impl_->model = model.impl_;
-  impl_->model->require(Right::run);
-  impl_->inputs.resize(impl_->model->inputs.size());
-  impl_->bound.resize(impl_->inputs.size());
-  impl_->lent.resize(impl_->model->outputs.size());
-  if (impl_->model->plan) impl_->executor = std::make_unique<Executor>(impl_->model->plan, impl_->model->options.memory_limit);
+Session::Session(const Model& model) {
+  model.impl_->require(Right::run);
+  impl_ = std::make_unique<Impl>(model.impl_);
 }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
@@ -203,12 +243,15 @@ std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs) {
 
 void Session::bind_input(const std::string& name, const Tensor& tensor) {
   const auto i = static_cast<size_t>(index_of(impl_->model->inputs, name, "input"));
+  for (const State::Item& item : impl_->state.items())
+    if (item.input == static_cast<int>(i)) throw Error(Code::bad_usage, "input \"" + printable(name) + "\" is tied to an output; the session keeps its memory");
   impl_->inputs[i] = tensor;
   impl_->bound[i] = true;
 }
 
 void Session::bind_output(const std::string& name, void* data, int64_t bytes) {
   const int i = index_of(impl_->model->outputs, name, "output");
+  if (data && impl_->state.of_output(i)) throw Error(Code::bad_usage, "output \"" + printable(name) + "\" is tied to an input; the session keeps its memory");
   impl_->lent[static_cast<size_t>(i)] = {data, bytes};
   if (impl_->model->per_size && !impl_->settled) return;
   if (!impl_->executor) throw Error(Code::not_supported, "outputs of the reference executor cannot be bound to memory");
@@ -222,19 +265,21 @@ void Session::run() {
 std::vector<Tensor> Session::outputs() const { return impl_->outputs(); }
 
 void Session::tie(const std::string& output, const std::string& input) {
-  Impl::State s;
-  s.tie = {index_of(impl_->model->outputs, output, "output"), index_of(impl_->model->inputs, input, "input")};
-  const Port& p = impl_->model->inputs[static_cast<size_t>(s.tie.input)];
-  std::vector<int64_t> shape;
-  for (const Axis& a : p.shape) shape.push_back(std::max<int64_t>(a.size, a.size < 0 && shape.empty() ? 1 : 0));
-  s.initial = OwnedTensor(p.dtype, shape);
-  std::memset(s.initial.data(), 0, static_cast<size_t>(s.initial.view().bytes()));
-  impl_->states.push_back(std::move(s));
-  impl_->start(impl_->states.back());
+  impl_->tie(index_of(impl_->model->outputs, output, "output"), index_of(impl_->model->inputs, input, "input"));
 }
 
-void Session::reset_state() {
-  for (Impl::State& s : impl_->states) impl_->start(s);
+void Session::tie() {
+  for (const StateTie& t : impl_->model->ties) tie(t.output, t.input);
+}
+
+void Session::reset_state() { impl_->state.reset(); }
+void Session::reserve_state(int64_t positions) { impl_->state.reserve(positions); }
+
+OwnedTensor Session::state(const std::string& output) const {
+  const State::Item* item = impl_->state.of_output(index_of(impl_->model->outputs, output, "output"));
+  if (!item) throw Error(Code::bad_usage, "output \"" + printable(output) + "\" is not tied to an input");
+  if (item->fresh) throw Error(Code::bad_usage, "output \"" + printable(output) + "\" has no state before the first run");
+  return impl_->state.dense(*item);
 }
 
 namespace {
@@ -254,29 +299,26 @@ class Profiler : public StepObserver {
 
 std::vector<StepTime> Session::profile() {
   impl_->model->require(Right::inspect);
-  if (impl_->model->per_size) impl_->settle();
+  impl_->prepare();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to profile");
   Profiler p;
-  impl_->set_inputs();
   impl_->execute([&] { impl_->executor->run(p); });
   return std::move(p.times);
 }
 
 CheckReport Session::check() {
   impl_->model->require(Right::inspect);
-  if (impl_->model->per_size) impl_->settle();
+  impl_->prepare();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
   Checker c;
-  impl_->set_inputs();
   impl_->execute([&] {
     impl_->executor->run(c);
     impl_->collect_containers();
   });
   const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
-  const std::vector<Tensor> got = outputs();
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (got[i].container != Container::tensor) continue;
-    const Array mine = array_of(got[i]);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (impl_->model->outputs[i].container != Container::tensor) continue;
+    const Array mine = read(impl_->executor->frame().output_operand(static_cast<int>(i)));
     double range = 0, error = 0;
     for (int64_t k = 0; k < static_cast<int64_t>(mine.cells.size()); ++k) {
       range = std::max(range, std::abs(expected[i].number(k)));
@@ -287,17 +329,7 @@ CheckReport Session::check() {
   return std::move(c.report);
 }
 
-Session::Counters Session::counters() const {
-  Counters c;
-  c.runs = impl_->runs;
-  c.state_bytes_copied = impl_->state_copies;
-  if (impl_->executor) {
-    const BindCounters& b = impl_->executor->frame().counters();
-    c.binds = b.binds, c.plans = b.deltas, c.allocations = b.grown;
-  }
-  c.wakes = Pool::instance().wakes();
-  return c;
-}
+Session::Counters Session::counters() const { return impl_->counters(); }
 
 int64_t Session::memory_bytes() const { return impl_->executor ? impl_->executor->frame().arena_bytes() : 0; }
 

@@ -36,6 +36,14 @@ void reference(Reference& n) {
   }
 }
 
+void infer_append(Inference& n) {
+  infer(n);
+  Type& result = n.types[0];
+  result.layout.room = n.type(0).layout.room;
+}
+
 }  // namespace
 const Op ops::concat{.name = "concat", .attributes = Attributes::make<Concat>, .infer = infer, .reference = reference, .moves = true};
+// The same, where the first source and the result are windows of one room: the rows of the first are where they belong.
+const Op ops::append{.name = "append", .attributes = Attributes::make<Concat>, .infer = infer_append, .reference = reference};
 }  // namespace tenon

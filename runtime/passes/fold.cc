@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "base/wipe.h"
 #include "passes/passes.h"
@@ -94,20 +94,43 @@ class Folder {
     const WipeAtEnd wipe(from);
     src.constant->source->read(src.constant->offset, src.constant->bytes, from.data());
     const int rank = src.type.shape.rank();
-    if (rank == 0) return std::vector<char>(from);
+    if (rank == 0 || from.empty()) return std::vector<char>(from);
     std::vector<int64_t> sizes, shape, strides;
     for (Dim d : src.type.shape) sizes.push_back(d.number());
     const std::vector<int64_t> own = strides_of(sizes);
     for (int64_t p : permutation(n, rank)) shape.push_back(sizes[static_cast<size_t>(p)]), strides.push_back(own[static_cast<size_t>(p)]);
-    const int64_t row = shape.back(), step = strides.back();
-    shape.pop_back(), strides.pop_back();
-    const size_t size = static_cast<size_t>(bits(src.type.dtype)) / 8;
-    char* at = to.data();
-    for (Walk rows(shape); rows.more() && row > 0; rows.next()) {
-      const char* first = from.data() + static_cast<size_t>(rows.offset(strides)) * size;
-      for (int64_t i = 0; i < row; ++i, at += size) std::memcpy(at, first + static_cast<size_t>(i * step) * size, size);
+    switch (bits(src.type.dtype)) {
+      case 8: move<uint8_t>(from.data(), to.data(), shape, strides); break;
+      case 16: move<uint16_t>(from.data(), to.data(), shape, strides); break;
+      case 32: move<uint32_t>(from.data(), to.data(), shape, strides); break;
+      case 64: move<uint64_t>(from.data(), to.data(), shape, strides); break;
+      default: move<std::array<uint64_t, 2>>(from.data(), to.data(), shape, strides);
     }
     return to;
+  }
+
+  // to, dense and of that shape, gets the elements of `from` at these strides: plane by plane of its last axis and the one along which
+  // neighbours in `from` lie, in tiles that the caches hold.
+  template <class T>
+  static void move(const char* source, char* destination, std::vector<int64_t> shape, std::vector<int64_t> strides) {
+    constexpr int64_t kTile = 64;
+    const T* from = reinterpret_cast<const T*>(source);
+    T* to = reinterpret_cast<T*>(destination);
+    const size_t last = shape.size() - 1;
+    size_t across = last;
+    for (size_t i = 0; i < last; ++i)
+      if (strides[i] == 1 && shape[i] > 1) across = i;
+    std::vector<int64_t> dense = strides_of(shape), outer = shape;
+    const int64_t columns = shape[last], step = strides[last], rows = across == last ? 1 : shape[across], row = dense[across];
+    outer[last] = outer[across] = 1;
+    for (Walk at(outer); at.more(); at.next()) {
+      const T* in = from + at.offset(strides);
+      T* out = to + at.offset(dense);
+      for (int64_t r0 = 0; r0 < rows; r0 += kTile)
+        for (int64_t c0 = 0; c0 < columns; c0 += kTile)
+          for (int64_t r = r0; r < std::min(r0 + kTile, rows); ++r)
+            for (int64_t c = c0; c < std::min(c0 + kTile, columns); ++c) out[r * row + c] = in[r + c * step];
+    }
   }
 
   bool affordable(const Node& n) {

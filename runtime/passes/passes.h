@@ -35,12 +35,16 @@ void squeeze_convs(Graph& g);
 void fuse_activations(Graph& g);
 void fuse_norms(Graph& g);
 void fuse_softmax(Graph& g);
+void group_queries(Graph& g);
 
 // ---- quantisation
 void quantise_types(Graph& g, PassContext& context);
 void round_to_steps(Graph& g);
 void store_quantised(Graph& g);
 void fuse_dynamic(Graph& g);
+
+// ---- state
+void append_state(Graph& g);
 
 // ---- several ops that a kernel does as one
 void fuse_scales(Graph& g, PassContext& context);

@@ -46,9 +46,12 @@ constexpr PassRow kPipeline[] = {
     {"fuse_epilogues", plain<fuse_epilogues>},
     {"fuse_pointwise", plain<fuse_pointwise>},
     {"fuse_epilogues", plain<fuse_epilogues>},  // of programs, which may read a result twice
+    {"group_queries", plain<group_queries>},
     {"store_quantised", plain<store_quantised>},
     {"merge_common", plain<merge_common>},
     {"drop_dead", plain<drop_dead>},
+    // Where outputs are inputs of the next run.
+    {"append_state", plain<append_state>},
 };
 
 // Subgraphs first, so that a pass sees bodies that are done.

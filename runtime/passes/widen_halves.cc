@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 
 #include "base/wipe.h"
 #include "ops/cast.h"
@@ -15,11 +16,22 @@ bool plain_tensor(const Type& t) { return t.container == Container::tensor && !t
 // Ops whose meaning is the width of the type, or which carry an element type of their own.
 bool keeps_width(const Node& n) { return n.op->name == "bit_cast" || n.op->name == "quantize" || n.op->name == "dequantize" || !n.subgraphs.empty(); }
 
+// The bits of the float of the same value. Exponent and fraction are moved to where a float has them and the exponent is put right by a
+// product, which is exact for subnormal numbers too; infinity and NaN have all bits of the exponent.
+float from_f16(uint16_t h) {
+  const float magnitude = std::bit_cast<float>((h & 0x7fffu) << 13) * 0x1p112f;
+  const uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | special | (h & 0x8000u) << 16);
+}
+float from_bf16(uint16_t h) { return std::bit_cast<float>(uint32_t{h} << 16); }
+
 void widen_constant(Value& v) {
-  const Array a = array_of(v);
-  std::vector<float> wide(a.cells.size());
-  const WipeAtEnd wipe(wide);
-  for (size_t i = 0; i < wide.size(); ++i) wide[i] = static_cast<float>(a.cells[i].real);
+  std::vector<uint16_t> halves(static_cast<size_t>(v.constant->bytes) / 2);
+  std::vector<float> wide(halves.size());
+  const WipeAtEnd wipe_halves(halves), wipe(wide);
+  v.constant->source->read(v.constant->offset, v.constant->bytes, halves.data());
+  if (v.type.dtype == DType::f16) std::transform(halves.begin(), halves.end(), wide.begin(), from_f16);
+  else std::transform(halves.begin(), halves.end(), wide.begin(), from_bf16);
   v.type.dtype = DType::f32;
   const int64_t bytes = static_cast<int64_t>(wide.size() * sizeof(float));
   v.constant = Constant{make_memory_source(wide.data(), bytes), 0, bytes, nullptr};

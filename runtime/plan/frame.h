@@ -19,10 +19,15 @@ struct Delta {
     int64_t* to;
     int32_t row;
   };
+  struct Element {
+    int32_t content, index, row;
+  };
   std::vector<int32_t> rows;         // to be computed again
   std::vector<int32_t> bound_rows;   // the same for the largest values, where data decide sizes
   std::vector<Patch> patches;        // of sizes and strides
+  std::vector<Element> elements;     // of shape values
   std::vector<int32_t> buffers;      // whose size changes
+  std::vector<int32_t> outputs;      // of the graph, likewise
   std::vector<int32_t> guards;
   std::vector<int32_t> steps;        // whose kernel or scratch is chosen again
 };
@@ -40,10 +45,14 @@ class Frame {
 
   const Plan& plan() const { return *plan_; }
 
-  // Binds input `index` to memory; of a sequence or an optional `data` is an Array, here and of outputs. Throws Error(bad_input) naming the input where type or shape do not fit.
-  void set_input(int index, const Tensor& tensor);
+  // Binds input `index` to memory; of a sequence or an optional `data` is an Array, here and of outputs. Throws Error(bad_input) naming the
+  // input where type or shape do not fit. The memory of an input with room holds all of it.
+  void set_input(int index, const Tensor& t) { set_input(index, t.container, t.dtype, t.shape.data(), static_cast<int>(t.shape.size()), t.data); }
+  void set_input(int index, Container container, const Operand& o) { set_input(index, container, static_cast<DType>(o.dtype), o.size, o.rank, o.data); }
   // Binds output `index` to the caller's memory of at least `bytes`; null gives it back to the frame.
   void set_output(int index, void* data, int64_t bytes);
+  // Takes the memory that holds output `index`, of the frame's own, and gives it other memory for the next run.
+  Buffer swap_output(int index, Buffer other);
   // After all inputs are set: sizes, offsets, pointers, kernels. Throws Error for a guard that does not hold, an overflow, and memory
   // beyond the limit.
   void bind();
@@ -52,8 +61,18 @@ class Frame {
   void decide(const PlannedOperand& destination, const int64_t* size);
   // Memory for the late destinations of a step, and pointers to it.
   void provide(const PlannedStep& step);
+  // The memory of an operand that is there before its step has run; null where it is not. For who computes it elsewhere.
+  struct Memory {
+    void* data = nullptr;
+    int64_t bytes = 0;
+  };
+  Memory memory_of(int32_t operand) const;
 
+  // Dense elements, and no data where the output lies in a room.
   Tensor output(int index) const;
+  const Operand& output_operand(int index) const { return outputs_[static_cast<size_t>(index)]; }
+  // The size of a row, or its largest value where data decide it. After bind.
+  int64_t largest(Dim d) const { return d.known() ? d.number() : by_data_[static_cast<size_t>(d.row())] ? bounds_[static_cast<size_t>(d.row())] : value(d); }
   std::vector<Step>& steps() { return steps_; }
   Operand& operand(int32_t i) { return operands_[static_cast<size_t>(i)]; }
   const std::vector<int64_t>& values() const { return values_; }
@@ -66,46 +85,50 @@ class Frame {
   const BindCounters& counters() const { return counters_; }
 
  private:
-  void unify(int index, const Tensor& tensor);
+  using Operands = std::vector<std::vector<int32_t>>;
+  void set_input(int index, Container container, DType dtype, const int64_t* shape, int rank, void* data);
+  void unify(int index, Container container, DType dtype, const int64_t* shape, int rank, const void* data);
   Container container(const PlannedOperand& o) const { return plan_->graph.values[o.value].type.container; }
   const Delta& delta(const std::vector<int32_t>& changed);
   void apply(const Delta& d, bool running);
+  void choose(int32_t step);
   void check(const Guard& g) const;
   // Whether the data that decide d are there: while binding, what comes from outside; while running, what steps have decided too.
   bool decided(Dim d, bool running) const;
-  void offsets();
-  // Scratch for what the step needs at its sizes now.
-  void grow_scratch(const Step& s);
-  void write_contents();
-  void point();
+  void fit();
+  void lay_out(bool exact);
+  void place_output(int index);
+  bool is_open(const PlannedOperand& planned) const;
+  int64_t bytes_of(const PlannedOperand& planned, const Operand& o) const;
+  void point(const Operands& list, int32_t index, void* data);
   int64_t value(Dim d) const { return d.known() ? d.number() : values_[static_cast<size_t>(d.row())]; }
 
   std::shared_ptr<const Plan> plan_;
   int64_t memory_limit_;
   std::vector<int64_t> values_, bounds_;  // of the rows of the extents; bounds_ where data decide sizes
-  std::vector<bool> set_;                 // symbols that have a value
-  std::vector<bool> seen_;                // symbols given by the inputs of this run
-  std::vector<bool> by_data_;             // rows that depend on a size that data decide
-  std::vector<bool> lent_;                // rows whose value comes from outside: symbols, and sizes that the caller's data decided
-  std::vector<int32_t> changed_;
+  std::vector<uint8_t> set_;              // symbols that have a value
+  std::vector<int64_t> seen_;             // the run whose inputs gave the symbol
+  std::vector<uint8_t> by_data_;          // rows that depend on a size that data decide
+  std::vector<uint8_t> lent_;             // rows whose value comes from outside: symbols, and sizes that the caller's data decided
+  std::vector<int32_t> data_rows_;        // sizes that data decide
+  std::vector<int32_t> changed_, decided_;
   std::vector<Operand> operands_, inputs_, outputs_;
   std::vector<Step> steps_;
   std::map<std::vector<int32_t>, std::unique_ptr<Delta>> deltas_;
-  std::vector<int64_t> offset_, size_;  // of the buffers
+  // Which operands lie in each input, output, buffer of the arena, buffer got while running.
+  Operands in_input_, in_output_, in_arena_, in_late_;
+  std::vector<int64_t> size_, laid_, offset_;  // of the buffers: now, as laid out (no less), where
   Buffer arena_, scratch_;
   std::vector<Buffer> contents_;        // of shape values
   int64_t shared_scratch_ = 0, worker_scratch_ = 0;
   std::vector<Buffer> late_, own_outputs_;
-  struct Strings;
   std::vector<std::unique_ptr<std::vector<std::string>>> late_strings_, output_strings_;
   std::vector<std::unique_ptr<Array>> late_arrays_, output_arrays_;  // of sequences and optionals
   std::vector<void*> input_data_;
-  struct Given {
-    void* data = nullptr;
-    int64_t bytes = 0;
-  };
-  std::vector<Given> given_;
-  bool pointers_stale_ = true, bound_once_ = false;
+  std::vector<Memory> given_;
+  std::vector<int32_t> stale_outputs_;
+  bool bound_once_ = false, laid_once_ = false, grown_ = false;
+  int64_t run_ = 1;
   BindCounters counters_;
 };
 

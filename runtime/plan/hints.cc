@@ -44,7 +44,7 @@ void guess_hints(const Graph& g, PlanOptions& options) {
   int64_t best = options.hint, fewest = INT64_MAX;
   for (int64_t hint = options.hint; hint <= kMostHint && fewest > 0; hint *= 2) {
     for (const std::string& name : others) options.hints[name] = hint;
-    const int64_t small = small_sizes(rows, likely_values(*g.extents, options));
+    const int64_t small = small_sizes(rows, Likely(*g.extents, options).values());
     if (small < fewest) fewest = small, best = hint;
   }
   for (const std::string& name : others) options.hints[name] = best;

@@ -352,7 +352,8 @@ class Planner {
   // lies above whom, so that they can be computed again for other sizes.
   void arrange() {
     std::vector<BufferPlan>& buffers = plan_->buffers;
-    const std::vector<int64_t> values = likely_values(*graph().extents, plan_->options);
+    Likely likely(*graph().extents, plan_->options);
+    const std::vector<int64_t>& values = likely.values();
     const size_t n = buffers.size();
     std::vector<int64_t> size(n), offset(n);
     for (size_t i = 0; i < n; ++i) size[i] = (buffers[i].bytes.known() ? buffers[i].bytes.number() : values[buffers[i].bytes.row()]) / 64 * 64 + 64;

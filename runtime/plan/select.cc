@@ -5,6 +5,7 @@
 
 #include "device/cpu.h"
 #include "ops/pointwise.h"
+#include "ops/squeeze.h"
 #include "passes/passes.h"
 
 namespace tenon {
@@ -28,15 +29,49 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
   return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
 }
 
+// Kernels that read and write operands by their strides, gaps included: names without the level. All others get dense copies of values
+// that are windows of larger memory.
+constexpr std::string_view kStrided[] = {
+    "transpose_any_box", "expand_any_box", "slice_any_box", "split_any_box", "concat_any_box", "append_any_box", "depth_to_space_any_box", "tile_any_box",
+    "reorder_any_blocks", "matmul_f32_packed", "matmul_f32_panels", "pointwise_f32_program",
+};
+
+bool takes_gaps(const Kernel& k, const Needs& needs) {
+  const std::string_view name(k.name);
+  return needs.block == 1 && std::find(std::begin(kStrided), std::end(kStrided), name.substr(0, name.rfind('_'))) != std::end(kStrided);
+}
+
+bool is_window(const Value& v) { return v.type.layout.room.rank() > 0; }
+
+// The layout of a view of a window; dense where the view cannot be a window of the same memory.
+Layout layout_of_view(const Graph& g, const Node& n) {
+  const Value &from = g.values[n.inputs[0]], &to = g.values[n.outputs[0]];
+  Layout l;
+  if (!is_window(from)) return l;
+  const bool wider = n.op == &ops::unsqueeze;
+  if (!wider && n.op != &ops::squeeze) return l;
+  const std::vector<int64_t>& axes = wider ? n.attributes.as<Unsqueeze>().axes : n.attributes.as<Squeeze>().axes;
+  if (axes.empty()) return l;
+  const int more = std::max(from.type.shape.rank(), to.type.shape.rank());
+  std::vector<bool> one(static_cast<size_t>(more));
+  for (int64_t a : axes) one[static_cast<size_t>(a < 0 ? a + more : a)] = true;
+  for (int i = 0, k = 0; i < more; ++i) {
+    if (one[static_cast<size_t>(i)] && wider) l.room.push(1);
+    if (!one[static_cast<size_t>(i)]) l.room.push(from.type.layout.room[wider ? k++ : i]);
+  }
+  l.offset = from.type.layout.offset;
+  return l.room.rank() == to.type.shape.rank() ? l : Layout{};
+}
+
 Layout layout_of(Wants wants, int16_t block) {
   Layout l;
   if (wants == Wants::blocked) l.axis = 1, l.block = block;
   return l;
 }
 
-double likely_bytes(const Value& v, const std::vector<int64_t>& values) {
+double likely_bytes(const Value& v, Likely& likely) {
   double n = bits(v.type.dtype) / 8.0;
-  for (Dim d : v.type.shape) n *= static_cast<double>(d.known() ? d.number() : values[d.row()]);
+  for (Dim d : v.type.shape) n *= static_cast<double>(likely(d));
   return n;
 }
 
@@ -48,22 +83,32 @@ bool touches_container(const Graph& g, const Node& n) {
 
 class Selector {
  public:
-  Selector(Graph& g, const PlanOptions& options) : graph_(g), options_(options), likely_(likely_values(*g.extents, options)) {}
+  Selector(Graph& g, const PlanOptions& options) : graph_(g), options_(options), likely_(*g.extents, options) {
+    for (ValueId v : g.outputs) wanted_.push_back(g.values[v].type.layout);
+  }
 
   std::vector<Selection> run() {
     std::vector<Node> old = std::move(graph_.nodes);
     graph_.nodes.clear();
     for (Node& n : old)
       if (!n.dead) place(std::move(n));
-    for (ValueId& v : graph_.outputs) v = in_layout(v, {});
+    for (size_t i = 0; i < graph_.outputs.size(); ++i) graph_.outputs[i] = in_layout(graph_.outputs[i], wanted_[i]);
     return std::move(selections_);
   }
 
  private:
   void place(Node n) {
-    if (shares_memory(graph_, n) || !n.subgraphs.empty() || n.op == &ops::reorder) {
-      for (ValueId& v : n.inputs)
-        if (v != kNone) v = in_layout(v, {});
+    if (shares_memory(graph_, n)) {
+      if (const Layout l = layout_of_view(graph_, n); l.room.rank()) graph_.values[n.outputs[0]].type.layout = l;
+      else n.inputs[0] = in_layout(n.inputs[0], {});
+      for (size_t i = 1; i < n.inputs.size(); ++i)
+        if (n.inputs[i] != kNone) n.inputs[i] = in_layout(n.inputs[i], {});
+      push(std::move(n), {});
+      return;
+    }
+    if (!n.subgraphs.empty() || n.op == &ops::reorder) {
+      for (size_t i = 0; i < n.inputs.size(); ++i)
+        if (n.inputs[i] != kNone) n.inputs[i] = in_layout(n.inputs[i], inside(n, i));
       push(std::move(n), {});
       return;
     }
@@ -81,12 +126,13 @@ class Selector {
       return;
     }
     const Layout wanted = source_layout(n, best.needs), result = result_layout(wanted, best.needs);
+    const bool gaps = takes_gaps(*best.kernels[0], best.needs);
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       ValueId& v = n.inputs[i];
-      if (v == kNone || keeps_layout(n, i, best.needs)) continue;
+      if (v == kNone || keeps_layout(n, i, best.needs, gaps)) continue;
       v = in_layout(v, i < n.own_inputs() ? wanted : result);
     }
-    graph_.values[n.outputs[0]].type.layout = result;
+    if (Value& out = graph_.values[n.outputs[0]]; !is_window(out)) out.type.layout = result;
     push(std::move(n), std::move(best));
   }
 
@@ -98,9 +144,17 @@ class Selector {
     selections_.push_back(std::move(s));
   }
 
+  // The layout in which the subgraphs of an if expect input i.
+  Layout inside(const Node& n, size_t i) const {
+    if (n.op != &ops::if_ || i == 0) return {};
+    const Graph& branch = *n.subgraphs[0];
+    return branch.values[branch.inputs[i - 1]].type.layout;
+  }
+
   // Constants of ops are read plain (packing sees to the rest), and so are scalars and channels of an epilogue.
-  bool keeps_layout(const Node& n, int i, const Needs& needs) const {
+  bool keeps_layout(const Node& n, int i, const Needs& needs, bool gaps) const {
     const Value& v = graph_.values[n.inputs[i]];
+    if (is_window(v)) return gaps && source_layout(n, needs).block == 1;
     if (i >= n.own_inputs()) {
       const auto reads = reads_of(v.type, graph_.values[n.outputs[0]].type, *n.op);
       return reads && *reads != Reads::like_dst;
@@ -129,6 +183,7 @@ class Selector {
       const double size = likely_bytes(v, likely_);
       if (v.type.shape.rank() == rank && size > most && !v.constant) most = size, chosen = v.type.layout;
     }
+    if (chosen.room.rank()) return {};
     return chosen;
   }
 
@@ -136,11 +191,11 @@ class Selector {
     return needs.dst == Wants::any ? source : layout_of(needs.dst, needs.block);
   }
 
-  double reorder_cost(const Node& n, const Needs& needs) const {
+  double reorder_cost(const Node& n, const Needs& needs, bool gaps) const {
     const Layout wanted = source_layout(n, needs), result = result_layout(wanted, needs);
     double cost = 0;
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
-      if (n.inputs[i] == kNone || keeps_layout(n, i, needs)) continue;
+      if (n.inputs[i] == kNone || keeps_layout(n, i, needs, gaps)) continue;
       const Value& v = graph_.values[n.inputs[i]];
       if (v.type.layout != (i < n.own_inputs() ? wanted : result) && !v.constant) cost += likely_bytes(v, likely_) * kReorderNanosecondsPerByte;
     }
@@ -149,12 +204,15 @@ class Selector {
 
   Selection choose(const Node& n) {
     if (touches_container(graph_, n)) return {};
-    ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &options_);
+    ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &likely_);
     std::vector<Candidate> accepted;
     for (const Kernel* k : kernels_of(*n.op, options_.isa)) {
       if (k->reject(unknown.step)) continue;
       Candidate c{k, nullptr, 0, k->needs(unknown.step)};
-      c.cost = k->cost(likely.step) + static_cast<float>(reorder_cost(n, c.needs));
+      // What has its place in larger memory is written there.
+      const bool gaps = takes_gaps(*k, c.needs);
+      if (!gaps && std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return v != kNone && is_window(graph_.values[v]); })) continue;
+      c.cost = k->cost(likely.step) + static_cast<float>(reorder_cost(n, c.needs, gaps));
       accepted.push_back(c);
     }
     // Later levels are preferred where costs are equal.
@@ -164,7 +222,7 @@ class Selector {
     const auto same = [](const char* a, const char* b) { return a == b || (a && b && !std::strcmp(a, b)); };
     for (const Candidate& c : accepted)
       if (c.kernel != best->kernel && c.needs.src == s.needs.src && c.needs.dst == s.needs.dst && c.needs.block == s.needs.block &&
-          same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
+          takes_gaps(*c.kernel, c.needs) == takes_gaps(*best->kernel, best->needs) && same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
         s.kernels.push_back(c.kernel);
         s.needs.in_place &= c.needs.in_place;
       }
@@ -173,7 +231,9 @@ class Selector {
 
   // v itself, or a reordered copy, made once for each layout.
   ValueId in_layout(ValueId v, const Layout& wanted) {
-    if (graph_.values[v].type.layout == wanted || graph_.values[v].type.shape.rank() < 2) return v;
+    if (graph_.values[v].type.layout == wanted) return v;
+    if (is_window(graph_.values[v]) && wanted.block > 1) v = in_layout(v, {});
+    if (graph_.values[v].type.shape.rank() < 2 && !is_window(graph_.values[v]) && !wanted.room.rank()) return v;
     const auto key = std::make_pair(v, wanted.block);
     if (const auto found = reordered_.find(key); found != reordered_.end()) return found->second;
     Node n;
@@ -194,7 +254,8 @@ class Selector {
 
   Graph& graph_;
   const PlanOptions& options_;
-  std::vector<int64_t> likely_;
+  mutable Likely likely_;
+  std::vector<Layout> wanted_;  // of the outputs
   std::vector<Selection> selections_;
   std::map<std::pair<ValueId, int16_t>, ValueId> reordered_;
 };
@@ -211,29 +272,28 @@ bool shares_memory(const Graph& g, const Node& n) {
   });
 }
 
-std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& options) {
-  std::vector<int64_t> values(static_cast<size_t>(extents.rows()));
-  for (int32_t row = 0; row < extents.rows(); ++row) {
-    if (extents.is_symbol(row)) {
-      const auto hint = options.hints.find(extents.symbol_name(row));
-      values[row] = hint == options.hints.end() ? options.hint : hint->second;
-    } else if (extents.is_data(row)) {
-      const Dim bound = extents.bound(row);
-      values[row] = !bound.known() ? values[bound.row()] : bound.number() < 0 ? options.hint : bound.number();
+const std::vector<int64_t>& Likely::values() {
+  for (int32_t row = static_cast<int32_t>(values_.size()); row < extents_.rows(); ++row) {
+    int64_t value = options_.hint;
+    if (extents_.is_symbol(row)) {
+      if (const auto hint = options_.hints.find(extents_.symbol_name(row)); hint != options_.hints.end()) value = hint->second;
+    } else if (extents_.is_data(row)) {
+      const Dim bound = extents_.bound(row);
+      if (!bound.known()) value = values_[bound.row()];
+      else if (bound.number() >= 0) value = bound.number();
     } else {
       // A likely value need not be possible: a quotient by zero, say.
       try {
-        values[row] = std::max<int64_t>(extents.evaluate(row, values.data()), 0);
+        value = std::max<int64_t>(extents_.evaluate(row, values_.data()), 0);
       } catch (const Error&) {
-        values[row] = options.hint;
       }
     }
+    values_.push_back(value);
   }
-  return values;
+  return values_;
 }
 
-ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {
-  const std::vector<int64_t> values = likely ? likely_values(*g.extents, *likely) : std::vector<int64_t>{};
+ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely) {
   const auto add = [&](ValueId v) {
     if (v == kNone) {
       operands.push_back(Operand{});
@@ -241,13 +301,8 @@ ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {
     }
     const Value& value = g.values[v];
     Geometry geo = geometry(value.type, *g.extents);
-    if (likely) {
-      const std::vector<int64_t> all = likely_values(*g.extents, *likely);  // geometry may have added rows
-      for (int i = 0; i < geo.size.rank(); ++i) {
-        if (!geo.size[i].known()) geo.size[i] = all[geo.size[i].row()];
-        if (!geo.stride[i].known()) geo.stride[i] = all[geo.stride[i].row()];
-      }
-    }
+    if (likely)
+      for (int i = 0; i < geo.size.rank(); ++i) geo.size[i] = (*likely)(geo.size[i]), geo.stride[i] = (*likely)(geo.stride[i]);
     operands.push_back(operand(value.type, geo, value.constant.has_value()));
     // Constant contents are facts of planning as types are: a clip by 0 and 6, pads, axes.
     if (value.constant && !value.constant->strings) operands.back().data = const_cast<void*>(value.constant->view());
@@ -268,9 +323,9 @@ ModelStep::ModelStep(Graph& g, const Node& node, const PlanOptions* likely) {
   }
 }
 
-std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options) {
+std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options, Likely& values) {
   if (touches_container(g, node)) return {};
-  ModelStep unknown(g, node, nullptr), likely(g, node, &options);
+  ModelStep unknown(g, node, nullptr), likely(g, node, &values);
   std::vector<Candidate> out;
   for (const Kernel* k : kernels_of(*node.op, options.isa)) {
     Candidate c{k, k->reject(unknown.step)};
@@ -282,8 +337,9 @@ std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions&
 
 std::vector<Selection> select(Graph& g, const PlanOptions& options) {
   // What no kernel computes as one is computed in parts.
+  Likely likely(*g.extents, options);
   decompose(g, [&](Graph& graph, const Node& n) {
-    const std::vector<Candidate> all = candidates(graph, n, options);
+    const std::vector<Candidate> all = candidates(graph, n, options, likely);
     return std::any_of(all.begin(), all.end(), [](const Candidate& c) { return !c.rejection; });
   });
   return Selector(g, options).run();

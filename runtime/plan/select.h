@@ -16,6 +16,20 @@ struct PlanOptions {
   int64_t hint = 16;                      // of all others
 };
 
+// The likely values of the rows of a table, which may grow meanwhile.
+class Likely {
+ public:
+  Likely(const Extents& extents, const PlanOptions& options) : extents_(extents), options_(options) {}
+  // Of all rows that the table has by now.
+  const std::vector<int64_t>& values();
+  int64_t operator()(Dim d) { return d.known() ? d.number() : values()[static_cast<size_t>(d.row())]; }
+
+ private:
+  const Extents& extents_;
+  const PlanOptions& options_;
+  std::vector<int64_t> values_;
+};
+
 struct Candidate {
   const Kernel* kernel;
   const char* rejection;  // null: accepts
@@ -35,11 +49,11 @@ struct Selection {
 std::vector<Selection> select(Graph& g, const PlanOptions& options);
 
 // All kernels of the node's op, in the order of the tables, with what each says; for `explain`.
-std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options);
+std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options, Likely& likely);
 
 // A node as a step: operands without data, symbolic sizes unknown or at their likely values. Owns what the step points to.
 struct ModelStep {
-  ModelStep(Graph& g, const Node& node, const PlanOptions* likely);
+  ModelStep(Graph& g, const Node& node, Likely* likely);
   ModelStep(const ModelStep&) = delete;
   std::vector<Operand> operands;
   std::vector<Reads> reads;
@@ -49,8 +63,5 @@ struct ModelStep {
 // Whether the node's result is its first source in another shape, so that no step is needed. Not where data decide that shape: that
 // takes a step.
 bool shares_memory(const Graph& g, const Node& node);
-
-// The likely values of all rows of the table.
-std::vector<int64_t> likely_values(const Extents& extents, const PlanOptions& options);
 
 }  // namespace tenon

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
@@ -10,8 +11,12 @@ namespace {
 
 constexpr int64_t kNever = -1;
 thread_local int64_t count = 0, fail_at = kNever;
+std::atomic<int64_t> count_of_all{0};
 
-bool fails() { return count++ == fail_at; }
+bool fails() {
+  count_of_all.fetch_add(1, std::memory_order_relaxed);
+  return count++ == fail_at;
+}
 
 void* allocate(size_t n) {
   void* p = fails() ? nullptr : std::malloc(n ? n : 1);
@@ -36,6 +41,7 @@ void* allocate(size_t n, std::align_val_t alignment) {
 }  // namespace
 
 int64_t allocations() { return count; }
+int64_t allocations_of_all_threads() { return count_of_all.load(std::memory_order_relaxed); }
 FailingAllocation::FailingAllocation(int64_t n) { fail_at = count + n; }
 FailingAllocation::~FailingAllocation() { fail_at = kNever; }
 

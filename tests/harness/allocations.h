@@ -7,6 +7,8 @@ namespace tenon::harness {
 
 // Allocations of this thread so far.
 int64_t allocations();
+// The same of all threads together.
+int64_t allocations_of_all_threads();
 
 // While it lives, allocation `n` from now on (0 is the next) fails once, in this thread.
 class FailingAllocation {

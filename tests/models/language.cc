@@ -152,6 +152,54 @@ TEST(Moonshine, transcribes_as_stored) {
   report("moonshine_tiny", figures);
 }
 
+// Of runs of one session: what each may do.
+void expect_only_appends(const Session::Counters& before, const Session::Counters& after) {
+  EXPECT_GT(after.runs, before.runs);
+  EXPECT_EQ(after.plans, before.plans);
+  EXPECT_EQ(after.state_bytes_copied, before.state_bytes_copied);
+  // Memory for what else has the length of the past grows by half each time.
+  EXPECT_LE(after.allocations - before.allocations, 24);
+}
+
+TEST(Moonshine, a_step_plans_nothing_and_copies_no_cache) {
+  TENON_NEEDS_SHARED();
+  Engine encoder(kEncoder);
+  const Model decoder = Model::load(shared(std::string("models/") + kDecoder));
+  EXPECT_EQ(decoder.ties().size(), 12u);
+  const OwnedTensor hidden = encoded(encoder, "jfk_16k.wav");
+  Session session(decoder);
+  session.tie();
+  session.reserve_state(100);
+  std::map<std::string, OwnedTensor> fixed;
+  for (const std::string& name : past_inputs(decoder))
+    if (name.find(".decoder.") == std::string::npos) fixed[name] = OwnedTensor(DType::f32, {1, 8, 0, 36});
+  OwnedTensor use_cache(DType::boolean, {1}), token = integers({1, 1}, {1});
+  const auto bind = [&] {
+    session.bind_input("input_ids", token);
+    session.bind_input("encoder_hidden_states", hidden);
+    session.bind_input("use_cache_branch", use_cache);
+    for (const auto& [name, tensor] : fixed) session.bind_input(name, tensor);
+  };
+  *use_cache.as<bool>() = false;
+  bind();
+  session.run();
+  const std::map<std::string, Tensor> outputs = outputs_by_name(decoder, session.outputs());
+  *token.as<int64_t>() = last_best(outputs.at("logits"));
+  for (auto& [name, tensor] : fixed) tensor = outputs.at(replaced(name, "past_key_values", "present"));
+  *use_cache.as<bool>() = true;
+  bind();
+  std::vector<int64_t> ids{1, *token.as<int64_t>()};
+  Session::Counters before;
+  while (ids.back() != 2 && ids.size() < 100) {
+    session.run();
+    // The first steps see which sizes change, and that lists of what these change are made.
+    if (ids.size() == 4) before = session.counters();
+    ids.push_back(*token.as<int64_t>() = last_best(session.outputs()[0]));
+  }
+  EXPECT_EQ(ids, load_json(shared("models/moonshine_tiny/reference_transcripts.json")).at("jfk_16k.wav").at("ids").get<std::vector<int64_t>>());
+  expect_only_appends(before, session.counters());
+}
+
 TEST(Moonshine, transcribes_with_the_caches_tied) {
   TENON_NEEDS_SHARED();
   Engine encoder(kEncoder);
@@ -205,6 +253,27 @@ TEST(Llama, writes_as_stored_with_the_cache_tied) {
   engine.session().reset_state();
   const OwnedTensor token = integers({1, 1}, {stored[0]});
   EXPECT_EQ(last_best(engine.session().run({{"input_ids", token}})[0]), stored[1]);
+}
+
+TEST(Llama, a_step_plans_nothing_and_copies_no_cache) {
+  TENON_NEEDS_SHARED();
+  Engine engine(kLlama);
+  Session& session = engine.session();
+  EXPECT_EQ(engine.model().ties().size(), 10u);
+  session.tie();
+  const std::vector<int64_t> stored = llama_stored();
+  session.reserve_state(static_cast<int64_t>(stored.size()));
+  OwnedTensor token = integers({1, 1}, {stored[0]});
+  session.bind_input("input_ids", token);
+  std::vector<int64_t> ids{stored[0]};
+  Session::Counters before;
+  while (ids.size() < stored.size()) {
+    session.run();
+    if (ids.size() == 3) before = session.counters();
+    ids.push_back(*token.as<int64_t>() = last_best(session.outputs()[0]));
+  }
+  EXPECT_EQ(ids, stored);
+  expect_only_appends(before, session.counters());
 }
 
 TEST(Llama, reads_all_ids_at_once_as_one_by_one) {
