@@ -47,12 +47,12 @@ std::vector<Problem> read_problems(const std::filesystem::path& folder) {
 class Bench {
  public:
   Bench(const Problem& p, const Kernel& kernel, int threads) : graph_(parse_graph(p.graph)), kernel_(kernel), threads_(threads) {
-    ModelStep probe(graph_, node(), &options_);
+    ModelStep probe(graph_, node(), &likely_);
     Needs needs = kernel.needs(probe.step);
     for (ValueId v : node().inputs)
       if (v != kNone && !graph_.values[v].constant) lay_out(v, needs.src, needs.block);
     for (ValueId v : node().outputs) lay_out(v, needs.dst, needs.block);
-    step_ = std::make_unique<ModelStep>(graph_, node(), &options_);
+    step_ = std::make_unique<ModelStep>(graph_, node(), &likely_);
     step_->step.kernel = &kernel;
     for (Operand& o : step_->operands) {
       if (o.dtype) bytes_ += node().op == &ops::gather && &o == step_->operands.data() ? tenon::bytes(step_->operands.back()) : tenon::bytes(o);
@@ -85,7 +85,7 @@ class Bench {
     for (auto _ : state) kernel_.run(step_->step, context);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double runs = static_cast<double>(state.iterations()), cores = lease.workers();
-    if (const double macs = multiply_adds(graph_, node(), likely_values(*graph_.extents, options_)); macs > 0) {
+    if (const double macs = multiply_adds(graph_, node(), likely_.values()); macs > 0) {
       static const double f32 = bench::f32_peak(), int8 = bench::int8_peak();
       state.counters["Gop/s"] = 2e-9 * macs * runs / seconds;
       state.counters["peak_%"] = 100 * macs * runs / seconds / (cores * (step_->operands[0].dtype == static_cast<uint8_t>(DType::f32) ? f32 : int8));
@@ -121,6 +121,7 @@ class Bench {
   const Kernel& kernel_;
   int threads_;
   PlanOptions options_;
+  Likely likely_{*graph_.extents, options_};
   std::unique_ptr<ModelStep> step_;
   std::vector<Buffer> memory_;
   Buffer packed_, scratch_, worker_scratch_;
@@ -131,7 +132,8 @@ void add(const Problem& p, int threads) {
   Graph g = parse_graph(p.graph);
   PlanOptions options;
   options.isa = best_isa();
-  for (const Candidate& c : candidates(g, g.nodes.back(), options)) {
+  Likely likely(*g.extents, options);
+  for (const Candidate& c : candidates(g, g.nodes.back(), options, likely)) {
     if (c.rejection) continue;
     const Kernel* kernel = c.kernel;
     benchmark::RegisterBenchmark((p.name + "/" + kernel->name).c_str(), [=](benchmark::State& state) {

@@ -28,7 +28,8 @@ float from_bf16(uint16_t h) { return std::bit_cast<float>(uint32_t{h} << 16); }
 void widen_constant(Value& v) {
   std::vector<uint16_t> halves(static_cast<size_t>(v.constant->bytes) / 2);
   std::vector<float> wide(halves.size());
-  const WipeAtEnd wipe_halves(halves), wipe(wide);
+  const WipeAtEnd wipe_halves(halves);
+  const WipeAtEnd wipe(wide);
   v.constant->source->read(v.constant->offset, v.constant->bytes, halves.data());
   if (v.type.dtype == DType::f16) std::transform(halves.begin(), halves.end(), wide.begin(), from_f16);
   else std::transform(halves.begin(), halves.end(), wide.begin(), from_bf16);
