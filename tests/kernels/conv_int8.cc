@@ -10,7 +10,10 @@ TEST(ConvInt8Kernels, agree) {
     check(quantised_convolution(r, {r.in(1, 2), few, r.in(1, 20), 1, spatial(r, axes, 1, 6), spatial(r, axes, 1, 3)}));
     check(quantised_convolution(r, {1, r.in(1, 5), few, 1, spatial(r, axes, 1, 6), spatial(r, axes, 1, 3)}));
     check(quantised_convolution(r, {1, r.in(1, 5), r.in(1, 20), 1, {r.in(1, 4), n}, {r.in(1, 3), r.in(1, 7)}}));
+    check(integer_convolution(r, {r.in(1, 2), few, r.in(1, 60), 1, spatial(r, axes, 1, 6), spatial(r, axes, 1, 3)}));
+    check(integer_convolution(r, {1, r.in(1, 20), few, 1, {r.in(1, 4), n}, {r.in(1, 3), r.in(1, 5)}}));
     const int64_t group = r.in(2, 3);
+    check(integer_convolution(r, {1, group * 16, group * 16, group, {r.in(1, 5), few % 20}, {r.in(1, 3), r.in(1, 3)}}));
     check(quantised_convolution(r, {1, group * 16, group * 16, group, {r.in(1, 5), few % 20}, {r.in(1, 3), r.in(1, 3)}}));
   });
   expect_every_kernel("conv_int8");
