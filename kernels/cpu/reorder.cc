@@ -8,7 +8,7 @@ namespace {
 const char* reject(const Step& s) {
   if (!element_bytes(*s.src)) return "elements are not of 1, 2, 4 or 8 bytes";
   if (s.epilogue.count) return "a copy has no epilogue";
-  return s.src->block == s.dst->block ? nullptr : reject_gaps(s);
+  return s.src->block == 1 && s.dst->block == 1 ? nullptr : reject_gaps(s);
 }
 
 Needs needs(const Step& s) {

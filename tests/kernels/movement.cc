@@ -46,6 +46,7 @@ void check_parts(int64_t n, Random& r) {
     parts.back().type.shape[static_cast<int>(axis)] = r.in(0, 9);
   }
   check_move("concat", Concat{r.chance(0.5) ? axis : axis - rank}, parts);
+  check_move("append", Concat{axis}, parts);
   std::vector<Source> filled{any(r, {2, 16 * r.in(1, 2), r.in(1, 4), r.in(1, 4)})};
   filled.push_back(filled[0]);
   filled.back().type.shape[1] = 16 * r.in(1, 3);

@@ -43,6 +43,7 @@ const std::vector<Function>& functions() {
       {"Model", "origin", nothing, [](const Model& m, Session*) { m.origin(); }},
       {"Model", "inputs", nothing, [](const Model& m, Session*) { m.inputs(); }},
       {"Model", "outputs", nothing, [](const Model& m, Session*) { m.outputs(); }},
+      {"Model", "ties", nothing, [](const Model& m, Session*) { m.ties(); }},
       {"Model", "load_times", nothing, [](const Model& m, Session*) { m.load_times(); }},
       {"Model", "pass_names", nothing, [](const Model& m, Session*) { m.pass_names(); }},
       {"Model", "require", to_inspect, [](const Model& m, Session*) { m.require(Right::inspect); }},
@@ -61,7 +62,16 @@ const std::vector<Function>& functions() {
       {"Session", "memory_bytes", nothing, [](const Model&, Session* s) { s->memory_bytes(); }},
       // A tied input is the output of the run before: a state is no weight.
       {"Session", "reset_state", nothing, [](const Model&, Session* s) { s->reset_state(); }},
-      {"Session", "tie", nothing, [](const Model&, Session* s) { s->tie("y", "x"); }},
+      {"Session", "reserve_state", nothing, [](const Model&, Session* s) { s->reserve_state(8); }},
+      {"Session", "state", nothing,
+       [](const Model&, Session* s) {
+         try {
+           s->state("y");
+         } catch (const Error& e) {  // nothing is tied here, which is no matter of rights
+           if (e.code() != Code::bad_usage) throw;
+         }
+       }},
+      {"Session", "tie", nothing, [](const Model&, Session* s) { s->bind_output("y", nullptr, 0), s->tie("y", "x"); }},
   };
   return list;
 }
