@@ -33,27 +33,30 @@ TEST(PointwiseWholeKernels, each_function_agrees_in_each_type) {
 
 TEST(PointwiseWholeKernels, agree) {
   sweep([](int64_t n, Random& r) {
-    const DType type = kTypes[r.in(0, 7)];
-    std::vector<int64_t> shape{r.in(1, 4), n, r.in(1, 3)};
-    const int operands = static_cast<int>(r.in(1, 6)), rows = static_cast<int>(r.in(1, 8));
-    Program p{operands, {}};
-    for (int i = 0; i < rows; ++i) {
-      const auto any = [&] { return i && r.chance(0.6) ? operands + i - 1 : static_cast<int>(r.in(0, operands + i - 1)); };
-      const Function f = i + 1 == rows && r.chance(0.3) ? Function::less : r.pick({Function::add, Function::sub, Function::mul, Function::min, Function::max, Function::clip});
-      p.rows.push_back(row(f, any(), any(), info(f).arity > 2 ? any() : -1));
-    }
-    Problem problem{"pointwise", Pointwise{p}, {}};
-    problem.exactness = Exactness{Exactness::bitwise};
-    for (int i = 0; i < operands; ++i) {
+    const std::vector<int64_t> shape = r.chance(0.5) ? std::vector<int64_t>{n} : std::vector<int64_t>{r.in(1, 3), n, r.in(1, 4)};
+    const DType type = r.pick({DType::s64, DType::s32, DType::u32, DType::s16, DType::u16, DType::s8, DType::u8});
+    const auto drawn = [&](DType t) {
       std::vector<int64_t> own = shape;
       for (int64_t& d : own)
-        if (i && r.chance(0.25)) d = 1;
-      if (i && r.chance(0.2)) own.erase(own.begin(), own.begin() + r.in(0, 3));
-      Source s = of(type, own, is_signed(type) ? -120 : 0, 120);
-      s.constant = i && r.chance(0.3);
-      problem.sources.push_back(s);
+        if (r.chance(0.25)) d = 1;
+      const bool wide = t != DType::boolean && r.chance(0.3);  // so that results leave the type
+      return of(t, own, wide ? std::max(-3e9, static_cast<double>(lowest(t))) : 0, t == DType::boolean ? 1 : wide ? std::min(3e9, static_cast<double>(highest(t))) : 9);
+    };
+    Problem p{"pointwise", Pointwise{}, {drawn(type), drawn(type), drawn(type)}};
+    std::vector<Scalar> rows;
+    for (int64_t i = r.in(1, 5); i > 0; --i) {
+      const auto any = [&] { return static_cast<int>(r.in(0, 2 + static_cast<int64_t>(rows.size()))); };
+      const Function f = r.pick({Function::add, Function::sub, Function::mul, Function::div, Function::mod, Function::fmod, Function::min, Function::max, Function::neg,
+                                 Function::abs, Function::sign, Function::relu, Function::clip, Function::bit_and, Function::bit_or, Function::bit_xor, Function::bit_not});
+      rows.push_back(row(f, any(), info(f).arity > 1 ? any() : -1, info(f).arity > 2 ? any() : -1));
     }
-    check(problem);
+    if (r.chance(0.5)) {
+      const int at = 2 + static_cast<int>(rows.size());
+      rows.push_back(row(r.pick({Function::equal, Function::less, Function::less_equal, Function::greater, Function::greater_equal}), at, 0));
+      if (r.chance(0.5)) rows.push_back(row(Function::where, at + 1, 1, 2));
+    }
+    p.attributes = Pointwise{Program{3, rows}};
+    check(p);
   });
   expect_every_kernel("pointwise_whole");
 }
