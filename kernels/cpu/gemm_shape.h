@@ -48,7 +48,7 @@ struct Problem {
     dst_column = right.rank > 1 ? dst.stride[dst.rank - 1] : 1;
     if (right.rank == 1 && left.rank > 1) dst_row = dst.stride[dst.rank - 1];
     batch = known(dst) ? count(dst, 0, dst_lead) : kUnknown;
-    if (batch > 1 && count(right, 0, b.lead) == 1 && folds(s)) a.rows = m *= batch, batch = 1;
+    if (batch > 1 && known(m) && one_item(right) && folds(s)) a.rows = m *= batch, batch = 1;
   }
 
   int64_t vectors() const { return ceil_div(n, kLanes); }
@@ -56,10 +56,17 @@ struct Problem {
   int64_t b_items(const Step& s) const { return count(s.src[1], 0, b.lead); }
 
  private:
+  bool one_item(const Operand& right) const {
+    for (int axis = 0; axis < b.lead; ++axis)
+      if (right.size[axis] != 1) return false;
+    return true;
+  }
+
   // Whether the leading axes are rows like any other: in a, in dst and in what the epilogue reads.
   bool folds(const Step& s) const {
     if (a.lead != dst_lead || s.src[0].rank < 2 || s.src[1].rank < 2) return false;
     const auto row_like = [&](const Operand& o, const Matrix& x) {
+      if (!known(x.row) || !known(x.rows)) return false;
       int64_t step = x.row * x.rows;
       for (int axis = dst_lead - 1; axis >= 0; --axis) {
         if (o.size[axis] != s.dst->size[axis]) return false;
