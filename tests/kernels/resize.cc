@@ -16,10 +16,10 @@ Resize random_resize(Random& r, ResizeMode mode) {
 
 TEST(ResizeKernels, agree) {
   sweep([](int64_t n, Random& r) {
-    const float scales[] = {0.5f, 0.75f, 1, 1.5f, 2, 2.25f, 3, 4};
+    const float scales[] = {0.5f, 0.75f, 1, 1, 1.5f, 2, 2.25f, 3};
     const auto scale = [&] { return scales[r.in(0, 7)]; };
-    std::vector<int64_t> shape{r.in(1, 2), r.in(1, 33)};
-    for (int64_t i = r.in(0, 1); i >= 0; --i) shape.push_back(r.in(2, 6));
+    std::vector<int64_t> shape{r.in(1, 2), r.pick<int64_t>({1, 3, 8, 17})};
+    for (int64_t i = r.in(0, 1); i >= 0; --i) shape.push_back(r.in(2, 4));
     shape.push_back(n);
     Resize a = random_resize(r, r.pick({ResizeMode::nearest, ResizeMode::linear}));
     a.scales = {r.chance(0.9) ? 1 : scale(), 1};
@@ -29,7 +29,7 @@ TEST(ResizeKernels, agree) {
     check("resize", a, {f32(shape)});
     a.axes = {}, a.scales = {};
     std::vector<int64_t> sizes = shape;
-    for (size_t i = 2; i < sizes.size(); ++i) sizes[i] = sizes[i] ? r.in(0, 20) : 0;
+    for (size_t i = 2; i < sizes.size(); ++i) sizes[i] = sizes[i] ? r.in(0, 9) : 0;
     check("resize", a, {f32(shape), omitted_source(), omitted_source(), integers(sizes)});
     Resize b = random_resize(r, ResizeMode::nearest);
     b.axes = {2}, b.scales = {scale()};
