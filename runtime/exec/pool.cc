@@ -133,7 +133,7 @@ void Pool::take(int worker, uint32_t epoch) {
 }
 
 void Pool::work(int worker) {
-  uint32_t seen = epoch_.load(std::memory_order_acquire);
+  uint32_t seen = epoch_.load(std::memory_order_acquire) - 1;  // it takes part in a job that is under way already
   auto idle_since = std::chrono::steady_clock::now();
   for (int spins = 0; !ended_.load(std::memory_order_relaxed); ++spins) {
     const uint32_t epoch = epoch_.load(std::memory_order_acquire);
