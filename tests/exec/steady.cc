@@ -1,9 +1,11 @@
 // A run like the one before allocates nothing, locks nothing and makes no system call but the one that wakes the pool; and the number of
 // threads changes no bit of a result.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -142,6 +144,25 @@ TEST_P(EveryModel, is_shared_by_sessions_in_many_threads) {
 
 INSTANTIATE_TEST_SUITE_P(Steady, EveryModel, testing::ValuesIn(kCases), [](const auto& info) { return info.param.name; });
 
+// A thread that was just made has yet to begin, and asks the system for this and that when it does.
+void wait_until_other_threads_sleep() {
+  const auto sleep = [](const std::filesystem::path& task) {
+    std::ifstream stat(task / "stat");
+    std::string line;
+    std::getline(stat, line);
+    const size_t name = line.rfind(") ");
+    return name == line.npos || line[name + 2] == 'S';
+  };
+  for (int patience = 0; patience < 2000; ++patience) {
+    bool all = true;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
+      all = all && (task.path().filename() == std::to_string(getpid()) || sleep(task.path()));
+    if (all) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  FAIL() << "a worker does not go to sleep after a run";
+}
+
 // Runs in a process that is traced; alone it only shows that it passes.
 TEST(Steady, runs_while_traced) {
   const Model model = Model::load(kDigits);
@@ -149,6 +170,7 @@ TEST(Steady, runs_while_traced) {
   const auto inputs = inputs_of(model, kCases[0]);
   session.run(views(inputs));
   session.run();
+  wait_until_other_threads_sleep();
   harness::begin_counting();
   for (int i = 0; i < kRuns; ++i) session.run();
   harness::end_counting();
