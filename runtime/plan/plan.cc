@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -232,7 +233,10 @@ class Planner {
         for (Dim d : g.values[v].type.shape)
           if (!d.known() && g.extents->is_data(d.row())) s.sized_by_data = true;
     plan_->has_data_sizes |= s.sized_by_data;
-    for (const auto& sub : n.subgraphs) s.subplans.push_back(make_plan(clone(*sub), plan_->options));
+    for (const auto& sub : n.subgraphs) {
+      s.subplans.push_back(make_plan(clone(*sub), plan_->options));
+      plan_->summary.pack_ms += s.subplans.back()->summary.pack_ms;
+    }
     if (!s.kernels.empty()) pack(n, s);
     plan_->steps.push_back(std::move(s));
   }
@@ -253,7 +257,9 @@ class Planner {
         if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i]) : constant_data(n.inputs[i]));
       Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
       model.step.kernel = s.kernels[0];
+      const auto start = std::chrono::steady_clock::now();
       s.kernels[0]->pack(model.step, memory.data());
+      plan_->summary.pack_ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
       found->second = memory.data();
       plan_->summary.packed_bytes += memory.bytes();
       plan_->owned.push_back(std::move(memory));
