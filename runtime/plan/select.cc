@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "device/cpu.h"
 #include "ops/pointwise.h"
@@ -27,18 +28,6 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
   if (table == tables.end()) return {};
   const auto found = table->second.find(op.name);
   return found == table->second.end() ? std::vector<const Kernel*>{} : found->second;
-}
-
-// Kernels that read and write operands by their strides, gaps included: names without the level. All others get dense copies of values
-// that are windows of larger memory.
-constexpr std::string_view kStrided[] = {
-    "transpose_any_box", "expand_any_box", "slice_any_box", "split_any_box", "concat_any_box", "append_any_box", "depth_to_space_any_box", "tile_any_box",
-    "reorder_any_blocks", "matmul_f32_packed", "matmul_f32_panels", "pointwise_f32_program",
-};
-
-bool takes_gaps(const Kernel& k, const Needs& needs) {
-  const std::string_view name(k.name);
-  return needs.block == 1 && std::find(std::begin(kStrided), std::end(kStrided), name.substr(0, name.rfind('_'))) != std::end(kStrided);
 }
 
 bool is_window(const Value& v) { return v.type.layout.room.rank() > 0; }
@@ -126,10 +115,9 @@ class Selector {
       return;
     }
     const Layout wanted = source_layout(n, best.needs), result = result_layout(wanted, best.needs);
-    const bool gaps = takes_gaps(*best.kernels[0], best.needs);
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       ValueId& v = n.inputs[i];
-      if (v == kNone || keeps_layout(n, i, best.needs, gaps)) continue;
+      if (v == kNone || keeps_layout(n, i, best.needs, best.gaps)) continue;
       v = in_layout(v, i < n.own_inputs() ? wanted : result);
     }
     if (Value& out = graph_.values[n.outputs[0]]; !is_window(out)) out.type.layout = result;
@@ -204,25 +192,28 @@ class Selector {
 
   Selection choose(const Node& n) {
     if (touches_container(graph_, n)) return {};
+    const auto window = [&](ValueId v) { return v != kNone && is_window(graph_.values[v]); };
+    const bool into_window = std::any_of(n.outputs.begin(), n.outputs.end(), window);
     ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &likely_);
+    std::optional<ModelStep> copied;
+    if (std::any_of(n.inputs.begin(), n.inputs.end(), window)) copied.emplace(graph_, n, nullptr, true);
     std::vector<Candidate> accepted;
     for (const Kernel* k : kernels_of(*n.op, options_.isa)) {
-      if (k->reject(unknown.step)) continue;
-      Candidate c{k, nullptr, 0, k->needs(unknown.step)};
-      // What has its place in larger memory is written there.
-      const bool gaps = takes_gaps(*k, c.needs);
-      if (!gaps && std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return v != kNone && is_window(graph_.values[v]); })) continue;
+      const bool gaps = !k->reject(unknown.step);
+      if (!gaps && (!copied || k->reject(copied->step))) continue;
+      Candidate c{k, nullptr, 0, k->needs(gaps ? unknown.step : copied->step), gaps};
+      if (into_window && c.needs.block != 1) continue;
       c.cost = k->cost(likely.step) + static_cast<float>(reorder_cost(n, c.needs, gaps));
       accepted.push_back(c);
     }
     // Later levels are preferred where costs are equal.
     const auto best = std::min_element(accepted.rbegin(), accepted.rend(), [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
     if (best == accepted.rend()) return {};
-    Selection s{{best->kernel}, best->needs, best->cost};
+    Selection s{{best->kernel}, best->needs, best->cost, best->gaps};
     const auto same = [](const char* a, const char* b) { return a == b || (a && b && !std::strcmp(a, b)); };
     for (const Candidate& c : accepted)
       if (c.kernel != best->kernel && c.needs.src == s.needs.src && c.needs.dst == s.needs.dst && c.needs.block == s.needs.block &&
-          takes_gaps(*c.kernel, c.needs) == takes_gaps(*best->kernel, best->needs) && same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
+          c.gaps == best->gaps && same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
         s.kernels.push_back(c.kernel);
         s.needs.in_place &= c.needs.in_place;
       }
@@ -293,22 +284,24 @@ const std::vector<int64_t>& Likely::values() {
   return values_;
 }
 
-ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely) {
-  const auto add = [&](ValueId v) {
+ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely, bool dense) {
+  const auto add = [&](ValueId v, bool copied) {
     if (v == kNone) {
       operands.push_back(Operand{});
       return;
     }
     const Value& value = g.values[v];
-    Geometry geo = geometry(value.type, *g.extents);
+    Type type = value.type;
+    if (copied && is_window(value)) type.layout = {};
+    Geometry geo = geometry(type, *g.extents);
     if (likely)
       for (int i = 0; i < geo.size.rank(); ++i) geo.size[i] = (*likely)(geo.size[i]), geo.stride[i] = (*likely)(geo.stride[i]);
-    operands.push_back(operand(value.type, geo, value.constant.has_value()));
+    operands.push_back(operand(type, geo, value.constant.has_value()));
     // Constant contents are facts of planning as types are: a clip by 0 and 6, pads, axes.
     if (value.constant && !value.constant->strings) operands.back().data = const_cast<void*>(value.constant->view());
   };
-  for (ValueId v : node.inputs) add(v);
-  for (ValueId v : node.outputs) add(v);
+  for (ValueId v : node.inputs) add(v, dense);
+  for (ValueId v : node.outputs) add(v, false);
   step = {};
   step.src = operands.data();
   step.dst = operands.data() + node.inputs.size();

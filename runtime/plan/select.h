@@ -35,6 +35,7 @@ struct Candidate {
   const char* rejection;  // null: accepts
   float cost = 0;         // nanoseconds at the likely sizes, reorders of the sources included
   Needs needs = {};
+  bool gaps = true;  // takes sources that are windows of larger memory; else they are copied for it
 };
 
 // The kernels chosen for one node: the best at the likely sizes first, then those that could take its place when a frame is bound
@@ -43,6 +44,7 @@ struct Selection {
   std::vector<const Kernel*> kernels;
   Needs needs;
   float cost = 0;
+  bool gaps = true;
 };
 
 // Changes g: values get layouts, reorders are inserted. One selection for each node of the changed graph.
@@ -53,7 +55,8 @@ std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions&
 
 // A node as a step: operands without data, symbolic sizes unknown or at their likely values. Owns what the step points to.
 struct ModelStep {
-  ModelStep(Graph& g, const Node& node, Likely* likely);
+  // `dense`: sources that are windows as copies of them are.
+  ModelStep(Graph& g, const Node& node, Likely* likely, bool dense = false);
   ModelStep(const ModelStep&) = delete;
   std::vector<Operand> operands;
   std::vector<Reads> reads;
