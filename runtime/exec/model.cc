@@ -102,6 +102,12 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   return m;
 }
 
+bool may_decide(const Tensor& t) {
+  constexpr int64_t kMostElements = 16;
+  if (t.container != Container::tensor || !(is_integer(t.dtype) || t.dtype == DType::boolean)) return false;
+  return t.shape.empty() || (t.shape.size() == 1 && t.shape[0] <= kMostElements);
+}
+
 std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given, const std::vector<Tie>& ties) const {
   // All sizes are settled, and then short lists of integers too. Where state grows from run to run as little as will do, so that no run
   // plans again: inputs of one integer, or all sizes but those of state.
@@ -111,7 +117,6 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
     bool lists;
   };
   constexpr Attempt kAttempts[] = {{integers, false}, {but_state, false}, {all, false}, {all, true}};
-  constexpr int64_t kMostElements = 16;
   const bool grows = std::any_of(ties.begin(), ties.end(), [&](const Tie& t) {
     return tenon::text(inputs[static_cast<size_t>(t.input)]) != tenon::text(outputs[static_cast<size_t>(t.output)]);
   });
@@ -138,8 +143,7 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
         key.push_back(t.shape[k]);
         if (p.shape[k].size < 0) o.dims.emplace(symbol, t.shape[k]);
       }
-      const bool decides = t.shape.empty() || (lists && t.shape.size() == 1 && t.shape[0] <= kMostElements);
-      if (!tied && decides && (is_integer(t.dtype) || t.dtype == DType::boolean)) {
+      if (!tied && may_decide(t) && (lists || t.shape.empty())) {
         for (int64_t k = 0; k < t.count(); ++k) key.push_back(load_cell(t.dtype, t.data, k).integer);
         o.fixed_inputs[p.name] = t;
       }

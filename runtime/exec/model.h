@@ -50,6 +50,9 @@ struct Model::Impl {
   }
 };
 
+// Whether the elements of an input may decide ranks: one integer or bool, or a short list of them.
+bool may_decide(const Tensor& input);
+
 // A copy with extents and guards of its own, to which more can be added while others use the original.
 Graph detached(const Graph& g);
 

@@ -137,8 +137,7 @@ struct Session::Impl {
     sizes.clear();
     for (const Tensor& t : inputs) {
       sizes.insert(sizes.end(), t.shape.begin(), t.shape.end());
-      const bool may_decide = t.container == Container::tensor && (t.shape.empty() || (t.shape.size() == 1 && t.shape[0] <= 16));
-      if (may_decide && (is_integer(t.dtype) || t.dtype == DType::boolean))
+      if (may_decide(t))
         for (int64_t k = 0; k < t.count(); ++k) sizes.push_back(load_cell(t.dtype, t.data, k).integer);
     }
   }
