@@ -153,22 +153,27 @@ const char* reject_concat_blocked(const Step& s) {
 
 Needs blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }
 
-void run_concat(const Step& s, const Context& context) noexcept {
+// The parts from `first` on, each where it belongs in dst.
+void join(const Step& s, const Context& context, int first) {
   const Operand& dst = *s.dst;
   const int64_t axis = from_front(attributes<Concat>(s).axis, dst.rank);
   int64_t at = 0;
   for (int k = 0; k < s.sources; ++k) {
     const Operand& src = s.src[k];
-    Box b;
-    for (int i = 0; i < dst.rank; ++i) {
-      const bool cut = i == dst.block_axis;
-      b.add(cut ? ceil_div(src.size[i], dst.block) : src.size[i], src.stride[i], dst.stride[i]);
+    if (k >= first) {
+      Box b;
+      for (int i = 0; i < dst.rank; ++i) {
+        const bool cut = i == dst.block_axis;
+        b.add(cut ? ceil_div(src.size[i], dst.block) : src.size[i], src.stride[i], dst.stride[i]);
+      }
+      if (dst.block > 1) b.add(dst.block, 1, 1);
+      copy_box(b, src, 0, dst, (axis == dst.block_axis ? at / dst.block : at) * dst.stride[axis], context);
     }
-    if (dst.block > 1) b.add(dst.block, 1, 1);
-    copy_box(b, src, 0, dst, (axis == dst.block_axis ? at / dst.block : at) * dst.stride[axis], context);
     at += src.size[axis];
   }
 }
+
+void run_concat(const Step& s, const Context& context) noexcept { join(s, context, 0); }
 
 // ---- append: dst is src[0] with more rows in the same memory, so that only the others are written
 float cost_append(const Step& s) {
@@ -177,20 +182,7 @@ float cost_append(const Step& s) {
   return 60 + 2 * bytes / kBytes;
 }
 
-void run_append(const Step& s, const Context& context) noexcept {
-  const Operand& dst = *s.dst;
-  const int64_t axis = from_front(attributes<Concat>(s).axis, dst.rank);
-  int64_t at = 0;
-  for (int k = 0; k < s.sources; ++k) {
-    const Operand& src = s.src[k];
-    if (k || src.data != dst.data) {
-      Box b;
-      for (int i = 0; i < dst.rank; ++i) b.add(src.size[i], src.stride[i], dst.stride[i]);
-      copy_box(b, src, 0, dst, at * dst.stride[axis], context);
-    }
-    at += src.size[axis];
-  }
-}
+void run_append(const Step& s, const Context& context) noexcept { join(s, context, s.src->data == s.dst->data ? 1 : 0); }
 
 // ---- depth_to_space: the channel index is taken apart, one box copies all
 void run_depth_to_space(const Step& s, const Context& context) noexcept {
@@ -210,62 +202,69 @@ void run_depth_to_space(const Step& s, const Context& context) noexcept {
   copy_box(b, src, 0, dst, 0, context);
 }
 
-// ---- pad by a constant
-const char* reject_pad(const Step& s) {
-  if (attributes<Pad>(s).mode != PadMode::constant) return "the mode is not constant";
+// ---- pad
+const char* reject_pads(const Step& s) {
   if (has(s, 3)) return "the axes are not known before the run";
   if (!is(s.src[1], DType::s64)) return "pads are not s64";
   return reject_elements(s);
 }
 
+// Of each axis of src how many elements are taken away in front, and how many are left; and how many are added in front of those.
+struct Edges {
+  int64_t taken[kMaxRank] = {}, added[kMaxRank] = {}, left[kMaxRank];
+
+  explicit Edges(const Step& s) {
+    const auto& named = attributes<Pad>(s).axes;
+    const Operand& src = *s.src;
+    const int64_t* pads = data<int64_t>(s.src[1]);
+    const int64_t axes = s.src[1].size[0] / 2;
+    for (int i = 0; i < src.rank; ++i) left[i] = src.size[i];
+    for (int64_t i = 0; i < axes; ++i) {
+      const int64_t axis = named.empty() ? i : from_front(named[static_cast<size_t>(i)], src.rank);
+      taken[axis] = larger(-pads[i], 0), added[axis] = larger(pads[i], 0);
+      left[axis] = larger(left[axis] - taken[axis] - larger(-pads[axes + i], 0), 0);
+    }
+  }
+};
+
+// By a constant: dst full of it, then src where it belongs.
+const char* reject_pad(const Step& s) {
+  if (attributes<Pad>(s).mode != PadMode::constant) return "the mode is not constant";
+  return reject_pads(s);
+}
+
 void run_pad(const Step& s, const Context& context) noexcept {
-  const auto& a = attributes<Pad>(s);
   const Operand &src = *s.src, &dst = *s.dst;
-  // dst full of the value, then src where it belongs.
   uint64_t nothing = 0;
   Operand value = src;
   value.data = has(s, 2) ? s.src[2].data : &nothing;
   Box all;
   for (int i = 0; i < dst.rank; ++i) all.add(dst.size[i], 0, dst.stride[i]);
   copy_box(all, value, 0, dst, 0, context);
-  const int64_t* pads = data<int64_t>(s.src[1]);
-  const int64_t axes = a.axes.empty() ? src.rank : static_cast<int64_t>(a.axes.size());
-  int64_t before[kMaxRank] = {};
-  for (int64_t i = 0; i < axes; ++i) before[a.axes.empty() ? i : from_front(a.axes[static_cast<size_t>(i)], src.rank)] = pads[i];
+  const Edges edges(s);
   Box b;
   int64_t from = 0, to = 0;
   for (int i = 0; i < src.rank; ++i) {
-    const int64_t first = larger(before[i], int64_t{0}), skipped = larger(-before[i], int64_t{0});
-    const int64_t n = larger(smaller(src.size[i] - skipped, dst.size[i] - first), int64_t{0});
-    from += skipped * src.stride[i], to += first * dst.stride[i];
-    b.add(n, src.stride[i], dst.stride[i]);
+    from += edges.taken[i] * src.stride[i], to += edges.added[i] * dst.stride[i];
+    b.add(edges.left[i], src.stride[i], dst.stride[i]);
   }
   copy_box(b, src, from, dst, to, context);
 }
 
-// ---- pad by elements of src: row by row, the middle of each as one run
+// By elements of src: row by row, the middle of each as one run.
 const char* reject_pad_rows(const Step& s) {
   if (attributes<Pad>(s).mode == PadMode::constant) return "the mode is constant";
-  if (has(s, 3)) return "the axes are not known before the run";
-  if (!is(s.src[1], DType::s64)) return "pads are not s64";
   if (s.dst->rank < 1) return "there is no axis";
-  return reject_elements(s);
+  return reject_pads(s);
 }
 
 template <class T>
 void pad_rows(const Step& s, const Context& context) {
-  const auto& a = attributes<Pad>(s);
+  const PadMode mode = attributes<Pad>(s).mode;
   const Operand &src = *s.src, &dst = *s.dst;
-  const int64_t* pads = data<int64_t>(s.src[1]);
-  const int64_t axes = s.src[1].size[0] / 2;
+  const Edges edges(s);
+  const auto& [taken, added, left] = edges;
   const int last = dst.rank - 1;
-  int64_t taken[kMaxRank] = {}, added[kMaxRank] = {}, left[kMaxRank];
-  for (int i = 0; i <= last; ++i) left[i] = src.size[i];
-  for (int64_t i = 0; i < axes; ++i) {
-    const int64_t axis = a.axes.empty() ? i : from_front(a.axes[static_cast<size_t>(i)], src.rank);
-    taken[axis] = larger(-pads[i], 0), added[axis] = larger(pads[i], 0);
-    left[axis] = larger(left[axis] - taken[axis] - larger(-pads[axes + i], 0), 0);
-  }
   const int64_t elements = count(dst), row = dst.size[last];
   for (int i = 0; i <= last; ++i)
     if (left[i] == 0 && elements) return context.fault(context, "pad has nothing to extend along an axis", i, 0);
@@ -277,11 +276,11 @@ void pad_rows(const Step& s, const Context& context) {
         const int64_t at = rest % dst.size[i];
         rest /= dst.size[i];
         to += at * dst.stride[i];
-        from += (Pad::source(a.mode, at - added[i], left[i]) + taken[i]) * src.stride[i];
+        from += (Pad::source(mode, at - added[i], left[i]) + taken[i]) * src.stride[i];
       }
       const T* in = data<T>(src) + from;
       T* out = mutable_data<T>(dst) + to;
-      const auto extend = [&](int64_t j) { out[j * dst.stride[last]] = in[Pad::source(a.mode, j - added[last], left[last]) * src.stride[last]]; };
+      const auto extend = [&](int64_t j) { out[j * dst.stride[last]] = in[Pad::source(mode, j - added[last], left[last]) * src.stride[last]]; };
       for (int64_t j = 0; j < added[last]; ++j) extend(j);
       copy_run(in, out + added[last] * dst.stride[last], left[last], src.stride[last], dst.stride[last]);
       for (int64_t j = added[last] + left[last]; j < row; ++j) extend(j);

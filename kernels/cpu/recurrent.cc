@@ -99,18 +99,14 @@ void run(const Step& s, const Context& context) noexcept {
     for (int64_t u = begin; u < end; ++u) {
       const int64_t d = u / cuts / blocks;
       const Range rows = piece(p.rows(), blocks, u / cuts % blocks);
-      for (int g = 0; g < p.groups(); ++g) {
-        const Range all = p.group(g);
-        const int64_t count = ceil_div(all.end - all.begin, kTileVectors);
-        const Range own = piece(count, cuts, u % cuts);  // panels
-        int64_t at = 0;
-        panels(all, [&](Range vectors) {
-          if (at >= own.begin && at < own.end)
-            multiply(data(s.src[0]) + rows.begin * p.inputs, p.inputs, rows.end - rows.begin, p.inputs, weights(d), vectors, constants(d).bias,
-                     from_x + (d * p.rows() + rows.begin) * p.columns, p.columns);
-          ++at;
-        });
-      }
+      for (int g = 0; g < p.groups(); ++g)
+        panels(
+            p.group(g),
+            [&](Range vectors) {
+              multiply(data(s.src[0]) + rows.begin * p.inputs, p.inputs, rows.end - rows.begin, p.inputs, weights(d), vectors, constants(d).bias,
+                       from_x + (d * p.rows() + rows.begin) * p.columns, p.columns);
+            },
+            cuts, u % cuts);
     }
   });
   const int64_t parts = ceil_div(p.batch, batch_part(s, p));

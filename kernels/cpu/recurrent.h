@@ -41,11 +41,12 @@ struct RecurrentShape {
   int64_t state_floats(int64_t rows) const { return rows * (3 * wide + columns); }
 };
 
-// Calls body(vectors) for the panels of a range of vectors.
+// Calls body(vectors) for the panels of a range of vectors, or for those of cut `cut` of `cuts`.
 template <class Body>
-void panels(Range vectors, const Body& body) {
+void panels(Range vectors, const Body& body, int64_t cuts = 1, int64_t cut = 0) {
   const int64_t n = vectors.end - vectors.begin, count = ceil_div(n, kTileVectors);
-  for (int64_t i = 0; i < count; ++i) {
+  const Range mine = piece(count, cuts, cut);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
     const Range own = piece(n, count, i);
     body(Range{vectors.begin + own.begin, vectors.begin + own.end});
   }
@@ -67,11 +68,9 @@ inline const char* recurrent_reject(const Step& s, Network network) {
   for (int i : {1, 2})
     for (int axis = 0; axis < 3; ++axis)
       if (!known(s.src[i].size[axis])) return "the sizes of the weights are not known";
-  for (int i = 0; i < s.sources; ++i)
-    if (has(s, i) && !s.src[i].dense) return "a source has gaps";
   for (int i = 0; i < s.destinations; ++i)
-    if (s.dst[i].dtype && (!is_f32(s.dst[i]) || !s.dst[i].dense)) return "a result is not f32, or has gaps";
-  return s.epilogue.count ? "there is an epilogue" : nullptr;
+    if (s.dst[i].dtype && !is_f32(s.dst[i])) return "a result is not f32";
+  return s.epilogue.count ? "there is an epilogue" : reject_gaps(s);
 }
 
 // The bias that goes with what src gives, all of it that no gate multiplies; then the bias of gru's last gate that goes with h; then

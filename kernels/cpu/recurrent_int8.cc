@@ -172,21 +172,21 @@ void run(const Step& s, const Context& context) noexcept {
   const auto scratch_of = [&](int worker) { return Scratch(p, context.worker_scratch + worker * context.worker_stride); };
 
   // Few rows are cut by columns.
-  const int64_t blocks = ceil_div(p.rows(), kBlockRows), count = ceil_div(p.vectors(), kTileVectors), cuts = blocks == 1 ? smaller(8, ceil_div(count, 2)) : 1;
+  const int64_t blocks = ceil_div(p.rows(), kBlockRows), cuts = blocks == 1 ? smaller(8, ceil_div(p.vectors(), 2 * kTileVectors)) : 1;
   const float unit_ns = static_cast<float>(smaller(p.rows(), kBlockRows) * p.columns) * static_cast<float>(p.inputs) / (kMultiplyAdds * kDot) / static_cast<float>(cuts);
   parallel(context, p.directions * blocks * cuts, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     const Scratch scratch = scratch_of(worker);
     for (int64_t u = begin; u < end; ++u) {
       const int64_t i = u / cuts / blocks;
       const Direction d(p, i, s.packed);
-      const Range rows = piece(p.rows(), blocks, u / cuts % blocks), own = piece(count, cuts, u % cuts);  // panels
+      const Range rows = piece(p.rows(), blocks, u / cuts % blocks);
       for (int64_t r = rows.begin; r < rows.end; ++r) convert_row(codes + r * p.inputs, p.inputs, range.zero, scratch.rows + (r - rows.begin) * row_bytes(p.inputs));
-      int64_t at = 0;
-      panels(p.group(0), [&](Range vectors) {
-        if (at >= own.begin && at < own.end)
-          multiply(p, d.x, range, rows.end - rows.begin, vectors, scratch, d.constants, from_x + (i * p.rows() + rows.begin) * p.columns);
-        ++at;
-      });
+      panels(
+          p.group(0),
+          [&](Range vectors) {
+            multiply(p, d.x, range, rows.end - rows.begin, vectors, scratch, d.constants, from_x + (i * p.rows() + rows.begin) * p.columns);
+          },
+          cuts, u % cuts);
     }
   });
 

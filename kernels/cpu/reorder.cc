@@ -84,11 +84,6 @@ void run_blocks(const Step& s, const Context& context) {
 
 void run(const Step& s, const Context& context) noexcept {
   const int64_t size = element_bytes(*s.src);
-  if (!s.src->dense || !s.dst->dense) {
-    Box b;
-    for (int i = 0; i < s.src->rank; ++i) b.add(s.src->size[i], s.src->stride[i], s.dst->stride[i]);
-    return copy_box(b, *s.src, 0, *s.dst, 0, context);
-  }
   if (s.src->block == s.dst->block) {
     Box b;
     for (int i = 0; i < s.src->rank; ++i)

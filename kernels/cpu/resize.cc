@@ -77,9 +77,6 @@ int64_t table_count(const Operand& dst) {
   return n;
 }
 
-// Elements that lie together at each position of the last axis.
-int64_t unit_of(const Operand& o) { return o.block; }
-
 struct Tables {
   const Tap* of[kMaxRank];  // by axis
 
@@ -167,7 +164,7 @@ template <class T>
 void pick(const Step& s, const Context& context) {
   const Operand& dst = *s.dst;
   const Tables tables(s, reinterpret_cast<Tap*>(context.scratch));
-  const int64_t n = last(dst.size, dst.rank), unit = unit_of(dst);
+  const int64_t n = last(dst.size, dst.rank), unit = dst.block;
   parallel(context, rows_of(dst), 8192 / (n * unit + 1) + 1, [&](int64_t begin, int64_t end, int) {
     rows(s, tables, begin, end, [&](int64_t to, const Tap* taps) {
       int64_t from = 0;
@@ -209,7 +206,7 @@ void run_linear(const Step& s, const Context& context) noexcept {
   const Operand &src = s.src[0], &dst = *s.dst;
   if (!ready(s, context)) return;
   const Tables tables(s, reinterpret_cast<Tap*>(context.scratch));
-  const int64_t n = last(dst.size, dst.rank), unit = unit_of(dst), wide = last(src.size, src.rank) * unit;
+  const int64_t n = last(dst.size, dst.rank), unit = dst.block, wide = last(src.size, src.rank) * unit;
   const Tap* across = tables.of[dst.rank - 1];
   parallel(context, rows_of(dst), 4096 / (n * unit + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
     float* joined = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);

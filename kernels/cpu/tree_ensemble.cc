@@ -26,23 +26,12 @@ Needs needs(const Step&) { return {}; }
 
 float cost(const Step& s) { return 60 + static_cast<float>(s.dst->size[0]) * static_cast<float>(attributes(s).roots.size()) * 12; }
 
-bool is_yes(int64_t branch, float x, float split) {
-  switch (static_cast<Branch>(branch)) {
-    case Branch::less_equal: return x <= split;
-    case Branch::less: return x < split;
-    case Branch::greater_equal: return x >= split;
-    case Branch::greater: return x > split;
-    case Branch::equal: return x == split;
-    default: return x != split;
-  }
-}
-
 int64_t leaf(const TreeEnsemble& a, int64_t at, const float* row, const float* splits) {
   while (at >= 0) {
     const auto node = static_cast<size_t>(at);
     const float x = row[a.features[node]];
     const bool missing = x != x && !a.missing_is_yes.empty() && a.missing_is_yes[node];
-    at = missing || is_yes(a.branches[node], x, splits[node]) ? a.yes[node] : a.no[node];
+    at = missing || TreeEnsemble::is_yes(a.branches[node], x, splits[node]) ? a.yes[node] : a.no[node];
   }
   return ~at;
 }

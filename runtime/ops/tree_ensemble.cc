@@ -68,18 +68,6 @@ void infer(Inference& n) {
   n.result(n.dtype(1), {n.size(0, 0), a.targets});
 }
 
-bool is_yes(Branch branch, double x, double split) {
-  switch (branch) {
-    case Branch::less_equal: return x <= split;
-    case Branch::less: return x < split;
-    case Branch::greater_equal: return x >= split;
-    case Branch::greater: return x > split;
-    case Branch::equal: return x == split;
-    case Branch::not_equal: return x != split;
-  }
-  return false;
-}
-
 void reference(Reference& n) {
   const auto& a = n.attributes<TreeEnsemble>();
   const Array &src = *n.in[0], &splits = *n.in[1], &weights = *n.in[2];
@@ -92,7 +80,7 @@ void reference(Reference& n) {
         const size_t node = static_cast<size_t>(at);
         const double x = rounded(splits.dtype, src.number(row * src.size(1) + a.features[node]));
         const bool missing = std::isnan(x) && !a.missing_is_yes.empty() && a.missing_is_yes[node];
-        at = missing || is_yes(static_cast<Branch>(a.branches[node]), x, splits.real(at)) ? a.yes[node] : a.no[node];
+        at = missing || TreeEnsemble::is_yes(a.branches[node], x, splits.real(at)) ? a.yes[node] : a.no[node];
       }
       for (int64_t w = a.leaf_begins[static_cast<size_t>(~at)]; w < a.leaf_begins[static_cast<size_t>(~at) + 1]; ++w) {
         const int64_t target = a.weight_targets[static_cast<size_t>(w)];
