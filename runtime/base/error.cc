@@ -86,9 +86,8 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-void assertion_failed(const char* condition, std::source_location where) {
-  std::fprintf(stderr, "tenon: internal error: %s does not hold at %s:%u (%s)\n", condition, where.file_name(), where.line(),
-               where.function_name());
+void assertion_failed(const char* condition, const char* file, int line, const char* function) {
+  std::fprintf(stderr, "tenon: internal error: %s does not hold at %s:%d (%s)\n", condition, file, line, function);
   std::abort();
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <exception>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,10 +67,9 @@ decltype(auto) within(Place&& place, Body&& body) {
 // Text from a model made safe to print: control characters escaped, cut at 256 bytes.
 std::string printable(std::string_view text);
 
-[[noreturn]] void assertion_failed(const char* condition, std::source_location where);
+[[noreturn]] void assertion_failed(const char* condition, const char* file, int line, const char* function);
 
 // Guards our own invariants. Nothing in a file or an input may reach it.
-#define TENON_ASSERT(condition) \
-  ((condition) ? void() : ::tenon::assertion_failed(#condition, std::source_location::current()))
+#define TENON_ASSERT(condition) ((condition) ? void() : ::tenon::assertion_failed(#condition, __FILE__, __LINE__, __func__))
 
 }  // namespace tenon

@@ -162,7 +162,8 @@ std::string breach(const Graph& g, Stage stage) { return Verifier(g, stage).run(
 
 void verify(const Graph& g, Stage stage, std::string_view maker) {
   const std::string wrong = breach(g, stage);
-  if (!wrong.empty()) assertion_failed(("(a graph made by " + std::string(maker) + ") " + wrong + ": this").c_str(), std::source_location::current());
+  if (wrong.empty()) return;
+  assertion_failed(("(a graph made by " + std::string(maker) + ") " + wrong + ": this").c_str(), __FILE__, __LINE__, __func__);
 }
 
 }  // namespace tenon
