@@ -119,8 +119,7 @@ Graph clone(const Graph& g) {
 }
 
 void reorder(Graph& g, const std::vector<NodeId>& order) {
-  std::vector<Node> nodes;
-  nodes.reserve(order.size());
+  std::deque<Node> nodes;
   for (NodeId old : order) {
     for (ValueId v : g.nodes[old].outputs)
       if (v != kNone) g.values[v].producer = static_cast<NodeId>(nodes.size());

@@ -1,8 +1,9 @@
-// The graph: values and nodes in vectors, referred to by index. Nodes stand in topological order. A subgraph (of if, loop, scan) is a
+// The graph: values and nodes, referred to by index. Nodes stand in topological order. A subgraph (of if, loop, scan) is a
 // graph of its own whose inputs are handed in by its node, captured values included; it shares the extents of its parent.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,8 +70,9 @@ struct Tie {
 
 struct Graph {
   std::string name;
-  std::vector<Value> values;
-  std::vector<Node> nodes;
+  // Adding to them moves none: a reference to a value or node stays good while others are made.
+  std::deque<Value> values;
+  std::deque<Node> nodes;
   std::vector<ValueId> inputs, outputs;
   std::vector<Tie> ties;
   std::shared_ptr<Extents> extents;

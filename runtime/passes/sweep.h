@@ -15,7 +15,7 @@ class Sweep {
   ~Sweep() { finish(); }
   Sweep(const Sweep&) = delete;
 
-  // Calls visit(node) for every live node that stood in the graph at the start. The node lies elsewhere once something was emitted.
+  // Calls visit(node) for every live node that stood in the graph at the start.
   template <class Visit>
   void run(Visit visit) {
     for (NodeId i = 0; i < count_; ++i) {

@@ -54,7 +54,7 @@ void widen_halves(Graph& g) {
     r.at(0);
     for (ValueId v : std::vector(g.inputs)) {
       if (!half(g.values[v].type.dtype)) continue;
-      const std::vector<Node>::size_type before = g.nodes.size();
+      const size_t before = g.nodes.size();
       const ValueId wide = r.emit(ops::cast, Cast{.to = DType::f32}, {v})[0];
       for (size_t i = 0; i < before; ++i) std::replace(g.nodes[i].inputs.begin(), g.nodes[i].inputs.end(), v, wide);
     }

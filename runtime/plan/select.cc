@@ -77,7 +77,7 @@ class Selector {
   }
 
   std::vector<Selection> run() {
-    std::vector<Node> old = std::move(graph_.nodes);
+    std::deque<Node> old = std::move(graph_.nodes);
     graph_.nodes.clear();
     for (Node& n : old)
       if (!n.dead) place(std::move(n));
