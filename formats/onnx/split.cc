@@ -95,7 +95,7 @@ void each_field(Bytes message, F f) {
   for (Bytes before = w.rest(); w.next(); before = w.rest()) {
     Wire behind = w;
     w.skip();
-    f(w.field(), before.substr(0, before.size() - w.rest().size()), behind);
+    f(behind.field(), before.substr(0, before.size() - w.rest().size()), behind);
   }
 }
 

@@ -184,7 +184,7 @@ void spread_band(const Step& s, const Plan& p, int64_t image, int64_t block, Ran
   const int64_t plane = image * src.stride[0] + block * src.stride[1];
   for (int64_t h = rows.begin; h < rows.end; ++h, band += p.width * kLanes) {
     if (h < 0 || h >= p.c.in[1]) {
-      const I all(kDot == 4 ? zero * 0x01010101 : 0);
+      const I all(kDot == 4 ? static_cast<int32_t>(static_cast<uint32_t>(zero) * 0x01010101) : 0);
       for (int64_t x = 0; x < p.width; ++x) store(band + x * kLanes, all);
       continue;
     }

@@ -34,7 +34,7 @@ std::string joined_again(const SplitModel& s) {
 }
 
 SplitModel split_bytes(const std::string& file, const std::string& folder = "") {
-  return split(make_view_source(file.data(), static_cast<int64_t>(file.size())), folder);
+  return split(make_memory_source(file.data(), static_cast<int64_t>(file.size())), folder);
 }
 
 // Eight bytes that are found again: elements of a tensor each of its own.
