@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <system_error>
 #include <thread>
 
 namespace tenon::seal {
@@ -133,16 +132,6 @@ std::unique_ptr<SealedFile::Open> open_steps(File file, const OpenOptions& optio
     out->unlocked.keys.header = Secret();
   }
   return out;
-}
-
-void on_threads(int threads, const std::function<void()>& worker) {
-  std::vector<std::jthread> others;
-  try {
-    others.reserve(static_cast<size_t>(std::max(threads - 1, 0)));
-    for (int i = 1; i < threads; ++i) others.emplace_back(worker);
-  } catch (const std::system_error&) {
-  } catch (const std::bad_alloc&) {}
-  worker();
 }
 
 }  // namespace tenon::seal

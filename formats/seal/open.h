@@ -18,8 +18,9 @@ struct SealedFile::Open {
   WipedBytes manifest_plain;
   Manifest manifest;
   std::optional<Floe> data;
-  int threads = 1;
+  int threads = 1;  // of all reads together; one that comes while others are under way starts fewer
 
+  std::atomic<int> working{0};  // threads that read now
   std::atomic<uint64_t> segments_opened{0};
   std::mutex poison_mutex;
   std::optional<Error> poison;
@@ -67,8 +68,5 @@ auto guarded(std::string_view doing, const std::string& path, Body&& body) {
                   } catch (const std::bad_alloc&) { throw Error(Code::resource, "not enough memory"); }
                 });
 }
-
-// Runs `worker`, which must not throw, on `threads` threads, the caller's among them; on fewer where the system gives no more.
-void on_threads(int threads, const std::function<void()>& worker);
 
 }  // namespace tenon::seal

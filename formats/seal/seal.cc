@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/threads.h"
 #include "formats/seal/open.h"
 
 namespace tenon::seal {
@@ -155,7 +156,10 @@ void each_on_threads(SealedFile::Open& open, uint64_t count, const std::function
       poison(open, Error(Code::resource, "not enough memory to read"));
     }
   };
-  on_threads(static_cast<int>(std::min<uint64_t>(count, static_cast<uint64_t>(open.threads))), worker);
+  const int free = std::max(open.threads - open.working, 1), threads = static_cast<int>(std::min<uint64_t>(count, static_cast<uint64_t>(free)));
+  open.working += threads;
+  on_threads(threads, worker);
+  open.working -= threads;
 }
 
 }  // namespace

@@ -15,8 +15,9 @@ const char* reject_cast(const Step& s) {
   const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
   if (s.src->scale || s.dst->scale) return "an operand is quantised";
   if (s.epilogue.count) return "no epilogue";
-  const auto known_type = [](DType t) { return t == DType::f32 || real16(t) || small(t) || t == DType::s64; };
-  if (!known_type(from) || !known_type(to)) return "a type other than f32, f16, bf16, s64, s32, s8, u8, bool";
+  const auto known_type = [](DType t) { return t == DType::f32 || t == DType::f64 || real16(t) || small(t) || t == DType::s64; };
+  if (!known_type(from) || !known_type(to)) return "a type other than f64, f32, f16, bf16, s64, s32, s8, u8, bool";
+  if ((from == DType::f64 && real16(to)) || (real16(from) && to == DType::f64)) return "between f64 and 16 bits";
   return reject_gaps(s);
 }
 
@@ -24,11 +25,11 @@ Needs any(const Step&) { return {.src = Wants::any, .dst = Wants::any}; }
 float cost_elements(const Step& s) { return 40 + static_cast<float>(count(*s.src)) * 8.f / kBytes; }
 
 // Real to integer cuts towards zero within s32 (of 64-bit targets within s64) and keeps the low bits; NaN is 0.
-template <class To>
-To integer_of(float v) {
+template <class To, class Real>
+To integer_of(Real v) {
   if (!(v == v)) return 0;
-  if constexpr (sizeof(To) == 8) return v >= 9.2233720368547758e18f ? INT64_MAX : v < -9.2233720368547758e18f ? INT64_MIN : static_cast<To>(v);
-  else return static_cast<To>(v >= 2147483648.f ? INT32_MAX : v < -2147483648.f ? INT32_MIN : static_cast<int32_t>(v));
+  if constexpr (sizeof(To) == 8) return v >= Real(0x1p63) ? INT64_MAX : v < Real(-0x1p63) ? INT64_MIN : static_cast<To>(v);
+  else return static_cast<To>(v >= Real(0x1p31) ? INT32_MAX : v < Real(-0x1p31) ? INT32_MIN : static_cast<int32_t>(v));
 }
 
 template <class To>
@@ -86,10 +87,29 @@ void write_integer(int64_t v, const Operand& o, int64_t i) {
   }
 }
 
+void write_double(double v, const Operand& o, int64_t i) {
+  switch (static_cast<DType>(o.dtype)) {
+    case DType::f64: mutable_data<double>(o)[i] = v; return;
+    case DType::f32: mutable_data(o)[i] = static_cast<float>(v); return;
+    case DType::s64: mutable_data<int64_t>(o)[i] = integer_of<int64_t>(v); return;
+    case DType::s32: mutable_data<int32_t>(o)[i] = integer_of<int32_t>(v); return;
+    case DType::boolean: mutable_data<uint8_t>(o)[i] = v != 0; return;
+    default: mutable_data<uint8_t>(o)[i] = integer_of<uint8_t>(v);
+  }
+}
+
 void run_cast(const Step& s, const Context& context) noexcept {
   const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
   const bool integers = !(from == DType::f32 || real16(from)) && !(to == DType::f32 || real16(to));
   parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
+    if (from == DType::f64 || to == DType::f64) {
+      for (int64_t i = begin; i < end; ++i)
+        write_double(from == DType::f64   ? data<double>(*s.src)[i]
+                     : from == DType::f32 ? static_cast<double>(data(*s.src)[i])
+                                          : static_cast<double>(read_integer(*s.src, i)),
+                     *s.dst, i);
+      return;
+    }
     if (integers) {
       for (int64_t i = begin; i < end; ++i) write_integer(read_integer(*s.src, i), *s.dst, i);
       return;

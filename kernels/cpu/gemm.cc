@@ -2,8 +2,10 @@
 // b is packed into panels of up to three vectors, [panel][k][vectors of the panel]: once when it is constant, else into scratch; with
 // few rows it is read where it lies. a is read in place, one number a row of the tile, whatever its strides. The work is cut into
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
+// A constant b of u8 or s8, with one scale and zero point or one a column, is packed as it is stored (byte_panels.h): a few rows make it real in
+// registers, so that they move a quarter of the memory, and more rows do it for a piece of a panel at a time, which L1 holds.
+#include "kernels/cpu/byte_panels.h"
 #include "kernels/cpu/gemm_shape.h"
-#include "kernels/cpu/tile.h"
 
 namespace tenon::cpu::TENON_ISA {
 #if defined(__AVX512VNNI__)
@@ -73,9 +75,7 @@ void pack_item(const float* b, const Problem& p, float* to, Range panels) {
   }
 }
 
-const char* reject_shared(const Step& s) {
-  for (int i = 0; i < 2; ++i)
-    if (!is_f32(s.src[i])) return "a source is not f32";
+const char* reject_result(const Step& s) {
   if (!is_f32(*s.dst)) return "dst is not f32";
   if (!contiguous(*s.dst)) return "dst has gaps along its last axis";
   for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
@@ -86,6 +86,21 @@ const char* reject_shared(const Step& s) {
   for (int i = 1; i < s.epilogue.operands && s.epilogue.count; ++i)
     if (s.epilogue.reads[i - 1] == Reads::channel) return "b is a vector, so that channels are not columns";
   return nullptr;
+}
+
+const char* reject_shared(const Step& s) {
+  for (int i = 0; i < 2; ++i)
+    if (!is_f32(s.src[i])) return "a source is not f32";
+  return reject_result(s);
+}
+
+const char* reject_bytes(const Step& s) {
+  const Operand& b = s.src[1];
+  if (!is_f32(s.src[0])) return "a is not f32";
+  if (!is_quantised(b) || b.rank < 2) return "b is not a quantised matrix";
+  if (!b.constant) return "b is not constant";
+  if (b.per_axis && b.scale_axis != b.rank - (static_cast<const Matmul*>(s.attributes)->transpose_b ? 2 : 1)) return "the scales of b are not those of columns";
+  return reject_result(s);
 }
 
 const char* reject_packed(const Step& s) { return s.src[1].constant ? reject_shared(s) : "b is not constant"; }
@@ -100,6 +115,13 @@ Needs needs_packed(const Step& s) {
           .worker_scratch_bytes = known(s.src[0]) ? copied_bytes(p) : 0};
 }
 
+Needs needs_bytes(const Step& s) {
+  const Problem p(s);
+  return {.packing = static_cast<const Matmul*>(s.attributes)->transpose_b ? "byte_panels_of_nk_" TENON_ISA_NAME : "byte_panels_of_kn_" TENON_ISA_NAME,
+          .packed_bytes = p.b_items(s) * packed_floats(p),
+          .worker_scratch_bytes = known(s.src[0]) && p.m > kByteRows ? kUnpackedBytes + copied_bytes(p) : 0};
+}
+
 Needs needs_unpacked(const Step& s) {
   if (!known(s.src[0]) || !known(s.src[1])) return {};
   const Problem p(s);
@@ -107,14 +129,19 @@ Needs needs_unpacked(const Step& s) {
   return {.scratch_bytes = p.b_items(s) * floats * 4, .worker_scratch_bytes = copied_bytes(p)};
 }
 
-float multiply_cost(const Step& s, const Problem& p) {
+float multiply_cost(const Step& s, const Problem& p, float element_bytes = 4) {
   const float m = static_cast<float>(p.m * p.batch), n = static_cast<float>(p.vectors() * kLanes), k = static_cast<float>(p.k);
   const float arithmetic = m * n * (k + 8) / kMultiplyAdds * 1.04f, latency = static_cast<float>(p.batch * p.vectors()) * k * 0.6f;
-  const float right = 4 * static_cast<float>(p.b_items(s)) * k * n, others = 4 * (m * k + m * n);
+  const float right = element_bytes * static_cast<float>(p.b_items(s)) * k * n, others = 4 * (m * k + m * n);
   return larger(larger(arithmetic, latency), right / kBytes + others / kCachedBytes) + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
 }
 
 float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
+
+float cost_bytes(const Step& s) {
+  const Problem p(s);
+  return multiply_cost(s, p, 1) + static_cast<float>(p.batch * ceil_div(p.m, kBlockRows) * packed_floats(p)) * (p.m > kByteRows ? 0.8f : 0.4f) / kLanes;
+}
 
 float cost_unpacked(const Step& s) {
   const Problem p(s);
@@ -129,14 +156,28 @@ void pack(const Step& s, void* packed) {
               {0, p.panels()});
 }
 
+void pack_bytes(const Step& s, void* packed) {
+  const Problem p(s);
+  const Operand& b = s.src[1];
+  for (int64_t item = 0; item < p.b_items(s); ++item)
+    for (int64_t i = 0; i < p.panels(); ++i) {
+      const Range vectors = piece(p.vectors(), p.panels(), i);
+      pack_byte_panel(data<uint8_t>(b) + lead_offset(b, p.b.lead, b, p.b.lead, item), p.b, p.k, vectors,
+                      static_cast<uint8_t*>(packed) + item * packed_floats(p) + vectors.begin * kLanes * p.k);
+    }
+}
+
 // Where panels of b lie.
 struct Panels {
   const float* packed;  // of item 0
-  int64_t item;         // floats from item to item; packed whole, or only the last panel
+  int64_t item;         // elements from item to item; packed whole, or only the last panel
   bool direct;
+  const uint8_t* bytes = nullptr;  // instead of packed
 };
 
-void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy) {
+// `spare`: for bytes that many rows make real, kUnpackedBytes.
+void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy,
+                    float* spare) {
   const bool folded = p.batch == 1;
   const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
   const int64_t right_item = folded ? 0 : b_item(s, p, item);
@@ -151,7 +192,8 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   t.a_row = copy ? copied_row(p) : p.a.row, t.a_k = copy ? 1 : p.a.column, t.c_row = p.dst_row, t.c_vector = kLanes;
   t.low = finish.low, t.high = finish.high, t.clamped = finish.clamped, t.residual_vector = kLanes;
   if (finish.residual) t.residual_row = element(*finish.residual, 1, 0) - element(*finish.residual, 0, 0);
-  const int64_t passes = larger(1, ceil_div(p.k, kDepth));
+  const bool few = b.bytes && p.m <= kByteRows;
+  const int64_t passes = few ? 1 : larger(1, ceil_div(p.k, b.bytes ? kByteDepth : kDepth));
   for (int64_t pass = 0; pass < passes; ++pass) {
     const Range depth = piece(p.k, passes, pass);
     t.k = t.k_last = depth.end - depth.begin, t.first = pass == 0, t.last = pass + 1 == passes;
@@ -162,20 +204,21 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
       const int64_t wide = vectors.end - vectors.begin, column = vectors.begin * kLanes;
       t.lanes = smaller(kLanes, p.n - (vectors.end - 1) * kLanes);
       t.bias = finish.bias ? finish.bias + column : nullptr;
-      if (b.direct && t.lanes == kLanes) {
-        t.b = b_plain + column + depth.begin * p.b.row, t.b_k = p.b.row;
-      } else {
-        t.b_k = wide * kLanes;
-        t.b = b.packed + right_item * b.item + (b.direct ? 0 : column * p.k) + depth.begin * t.b_k;
-      }
-      const int64_t tiles = ceil_div(rows.end - rows.begin, tile_rows(static_cast<int>(wide)));
+      const int64_t at = right_item * b.item + (b.direct ? 0 : column * p.k) + depth.begin * wide * kLanes;
+      t.b_k = wide * kLanes;
+      if (few) t.b = nullptr;
+      else if (b.bytes) unpack_byte_panel(s.src[1], b.bytes + at, t.k, wide, column, t.lanes, spare), t.b = spare;
+      else if (b.direct && t.lanes == kLanes) t.b = b_plain + column + depth.begin * p.b.row, t.b_k = p.b.row;
+      else t.b = b.packed + at;
+      const int64_t tiles = ceil_div(rows.end - rows.begin, few ? kByteRows : tile_rows(static_cast<int>(wide)));
       for (int64_t r = 0; r < tiles; ++r) {
         const Range own = piece(rows.end - rows.begin, tiles, r);
         const int64_t row = rows.begin + own.begin;
         t.a = a_pass + own.begin * t.a_row;
         t.c = dst + row * p.dst_row + column;
         if (finish.residual) t.residual = element(*finish.residual, row, column);
-        kTiles.of[wide - 1][own.end - own.begin - 1](t);
+        if (few) byte_tile(t, s.src[1], b.bytes + at, column, wide, own.end - own.begin);
+        else kTiles.of[wide - 1][own.end - own.begin - 1](t);
       }
     }
   }
@@ -197,10 +240,11 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
   const float unit_ns =
       static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / kMultiplyAdds / static_cast<float>(units);
   parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
-    float* copy = copies(p) ? reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride) : nullptr;
+    float* spare = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
+    float* copy = copies(p) && !(b.bytes && p.m <= kByteRows) ? spare + (b.bytes ? kUnpackedBytes / 4 : 0) : nullptr;
     for (int64_t u = begin; u < end; ++u) {
       const int64_t rows = u % row_blocks, panels = u / row_blocks % panel_blocks, item = u / row_blocks / panel_blocks;
-      multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy);
+      multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy, spare);
     }
   });
 }
@@ -208,6 +252,11 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
 void run_packed(const Step& s, const Context& context) noexcept {
   const Problem p(s);
   multiply(s, context, p, {static_cast<const float*>(s.packed), packed_floats(p), false});
+}
+
+void run_bytes(const Step& s, const Context& context) noexcept {
+  const Problem p(s);
+  multiply(s, context, p, {nullptr, packed_floats(p), false, static_cast<const uint8_t*>(s.packed)});
 }
 
 void run_unpacked(const Step& s, const Context& context) noexcept {
@@ -239,6 +288,14 @@ const Kernel kKernels[] = {
      .cost = cost_packed,
      .pack = pack,
      .run = run_packed},
+    {.name = "matmul_f32int8_packed_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_bytes,
+     .needs = needs_bytes,
+     .cost = cost_bytes,
+     .pack = pack_bytes,
+     .run = run_bytes},
     {.name = "matmul_f32_panels_" TENON_ISA_NAME,
      .op = "matmul",
      .isa = TENON_ISA_LEVEL,
@@ -250,6 +307,6 @@ const Kernel kKernels[] = {
 };
 
 }  // namespace
-extern const KernelTable gemm_table{kKernels, 2};
+extern const KernelTable gemm_table{kKernels, 3};
 #endif
 }  // namespace tenon::cpu::TENON_ISA

@@ -1,7 +1,9 @@
 // reduce, f32: sum, mean, max, min, prod, l1, l2, sum_square, log_sum over any axes. Tolerance 1e-5 of the largest sum of magnitudes.
 // Axes are walked in memory order, neighbours of one kind merged. Where the innermost axis is reduced, runs of src are folded into four
-// vectors; where it is kept, vectors of dst collect over the reduced axes. Blocked layouts are of the second kind: the block is the
+// vectors; where it is kept, vectors of dst collect over the reduced axes, in stretches of about as many terms as there are stretches: the
+// error of one long sum grows with its length, and all terms may round the same way. Blocked layouts are of the second kind: the block is the
 // innermost axis and is kept.
+// arg_max, arg_min, f32: the index of the best along one axis, line by line.
 #include "kernels/cpu/box.h"
 #include "kernels/cpu/simd.h"
 #include "ops/reduce.h"
@@ -127,6 +129,8 @@ void run_kind(const Walked& w, const float* src, float* dst, float scale, const 
   const bool along = w.rank && !w.dst[inner];
   int64_t kept = 1, reduced = 1;
   for (int i = 0; i < w.rank; ++i) (w.dst[i] ? kept : reduced) *= w.size[i];
+  int64_t stretch = 16;
+  while (stretch * stretch < reduced) stretch *= 2;
   const int64_t run = along || !w.rank ? 1 : w.size[inner], pieces = ceil_div(run, kLanes * 4), outer = kept / run;
   const auto place = [&](int64_t unit, int64_t& from, int64_t& to) {
     for (int i = along ? inner : inner - 1; i >= 0; --i) {
@@ -153,7 +157,8 @@ void run_kind(const Walked& w, const float* src, float* dst, float scale, const 
       }
       const int64_t first = u % pieces * kLanes * 4, step = w.src[inner];
       vectors(smaller(kLanes * 4, run - first), [&](int64_t i, int64_t lanes) {
-        V a(F::start);
+        V all(F::start), a(F::start);
+        int64_t terms = 0;
         Reduced r{w, inner - 1};
         do {
           const float* p = src + from + (first + i) * step + r.offset;
@@ -163,8 +168,9 @@ void run_kind(const Walked& w, const float* src, float* dst, float scale, const 
             for (int64_t k = 0; k < lanes; ++k) lane[k] = p[k * step];
             a = F::combine(a, F::enter(load(lane)));
           }
+          if (++terms == stretch) all = F::combine(all, a), a = V(F::start), terms = 0;
         } while (r.next());
-        store(dst + to + first + i, F::leave(a, scale), lanes);
+        store(dst + to + first + i, F::leave(F::combine(all, a), scale), lanes);
       });
     }
   });
@@ -234,9 +240,50 @@ void run(const Step& s, const Context& context) noexcept {
   }
 }
 
+// ---- arg_max and arg_min
+const char* reject_arg(const Step& s) {
+  if (!is_f32(*s.src)) return "src is not f32";
+  if (s.epilogue.count) return "no epilogue";
+  const int64_t axis = static_cast<const Arg*>(s.attributes)->axis;
+  const int64_t size = s.src->size[axis < 0 ? axis + s.src->rank : axis];
+  if (!known(size) || size == 0) return "the axis may have no element";
+  return reject_gaps(s);
+}
+
+// A NaN is neither greater nor smaller than anything.
+template <bool greatest>
+void run_arg(const Step& s, const Context& context) noexcept {
+  const Arg& a = *static_cast<const Arg*>(s.attributes);
+  const Operand& src = *s.src;
+  const int axis = static_cast<int>(a.axis < 0 ? a.axis + src.rank : a.axis);
+  const int64_t n = src.size[axis], inner = count(src, axis + 1, src.rank);
+  int64_t* dst = mutable_data<int64_t>(*s.dst);
+  parallel(context, count(src, 0, axis) * inner, kChunk / n + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t line = begin; line < end; ++line) {
+      const float* from = data(src) + line / inner * n * inner + line % inner;
+      const auto better = [](float x, float y) { return greatest ? x > y : x < y; };
+      int64_t best = 0;
+      for (int64_t i = 1; i < n; ++i)
+        if (a.select_last_index ? !better(from[best * inner], from[i * inner]) : better(from[i * inner], from[best * inner])) best = i;
+      dst[line] = best;
+    }
+  });
+}
+
+Needs needs_arg(const Step&) { return {}; }
+float cost_arg(const Step& s) { return 40 + static_cast<float>(count(*s.src)) * 0.6f; }
+
+#define TENON_ARG(op_, greatest_)                                                                                                              \
+  {                                                                                                                                            \
+    .name = op_ "_f32_lines_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_arg, .needs = needs_arg, .cost = cost_arg, \
+    .pack = nullptr, .run = run_arg<greatest_>                                                                                               \
+  }
+
 const Kernel kKernels[] = {
+    TENON_ARG("arg_max", true),
+    TENON_ARG("arg_min", false),
     {.name = "reduce_f32_vectors_" TENON_ISA_NAME, .op = "reduce", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
 };
 }  // namespace
-extern const KernelTable reduce_table{kKernels, 1};
+extern const KernelTable reduce_table{kKernels, 3};
 }  // namespace tenon::cpu::TENON_ISA

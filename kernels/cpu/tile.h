@@ -48,14 +48,10 @@ TENON_INLINE inline void accumulate(const Tile& t, V (&sum)[M][N]) {
       }
 }
 
+// Bias, residual and clamp where the sums are complete; then they go to c.
 template <int M, int N>
-__attribute__((noinline)) void tile(const Tile& t) {
-  V sum[M][N];
+TENON_INLINE inline void finish_tile(const Tile& t, V (&sum)[M][N]) {
   const auto lanes = [&](int j) TENON_INLINE { return j + 1 == N ? t.lanes : kLanes; };
-  unroll<M>([&](auto r) TENON_INLINE {
-    unroll<N>([&](auto j) TENON_INLINE { sum[r][j] = t.first ? V(0.f) : load(t.c + r * t.c_row + j * t.c_vector, lanes(j)); });
-  });
-  accumulate(t, sum);
   if (t.last) {
     if (t.bias && !t.bias_by_row)
       unroll<N>([&](auto j) TENON_INLINE {
@@ -71,6 +67,16 @@ __attribute__((noinline)) void tile(const Tile& t) {
       unroll<M>([&](auto r) TENON_INLINE { unroll<N>([&](auto j) TENON_INLINE { sum[r][j] = least(most(sum[r][j], V(t.low)), V(t.high)); }); });
   }
   unroll<M>([&](auto r) TENON_INLINE { unroll<N>([&](auto j) TENON_INLINE { store(t.c + r * t.c_row + j * t.c_vector, sum[r][j], lanes(j)); }); });
+}
+
+template <int M, int N>
+__attribute__((noinline)) void tile(const Tile& t) {
+  V sum[M][N];
+  unroll<M>([&](auto r) TENON_INLINE {
+    unroll<N>([&](auto j) TENON_INLINE { sum[r][j] = t.first ? V(0.f) : load(t.c + r * t.c_row + j * t.c_vector, j + 1 == N ? t.lanes : kLanes); });
+  });
+  accumulate(t, sum);
+  finish_tile(t, sum);
 }
 
 using TileFunction = void (*)(const Tile&);

@@ -148,7 +148,7 @@ class Folder {
       all += *bytes;
       largest_out = std::max(largest_out, count_of(graph_.value(v).type.shape));
     }
-    const bool once = n.op->moves || n.op->function != kNoFunction;
+    const bool once = n.op->moves || n.op->function != kNoFunction || n.op == &ops::cast || n.op == &ops::quantize || n.op == &ops::dequantize;
     if (!once && static_cast<double>(largest_in) * static_cast<double>(largest_out) > kMostWork) return false;
     return context_.folded_bytes + all <= context_.limits.fold_bytes;
   }

@@ -95,10 +95,20 @@ std::optional<ValueId> quantised_constant(Sweep& s, ValueId v) {
   return s.graph.add_constant(c.name, stored(c.type, c.type.dtype, q), *c.constant);
 }
 
+// A matrix that is stored in eight bits beside real rows stays as it is: the product makes it real where it reads it.
+void keep_stored(Sweep& s, Node& n) {
+  const int rank = s.type(n.inputs[1]).shape.rank();
+  if (n.op != &ops::matmul || rank < 2 || s.type(n.inputs[1]).dtype != DType::f32) return;
+  const auto weight = quantised_constant(s, n.inputs[1]);
+  if (!weight || !is_byte(s.type(*weight).dtype)) return;
+  const int axis = s.type(*weight).quantisation->axis;
+  if (axis < 0 || axis == rank - (n.attributes.as<Matmul>().transpose_b ? 2 : 1)) s.set_input(n, 1, *weight);
+}
+
 // Ops that do their arithmetic in eight bits read what is stored, weights and bias included.
 void read_stored(Sweep& s, Node& n) {
   const auto src = quantised_source(s, n.inputs[0]);
-  if (!src) return;
+  if (!src) return keep_stored(s, n);
   const auto weight = quantised_constant(s, n.inputs[1]);
   if (!weight || !is_byte(s.type(*weight).dtype)) return;
   s.set_input(n, 0, *src);
@@ -133,7 +143,8 @@ void move_stored(Sweep& s, Node& n) {
 
 }  // namespace
 
-// Pairs of quantize and dequantize become types: conv and matmul read eight bits, and so do ops that only move elements.
+// Pairs of quantize and dequantize become types: conv and matmul read eight bits, and so do ops that only move elements. So does a constant
+// matrix that is dequantized for a matmul.
 void quantise_types(Graph& g, PassContext& context) {
   type_pairs(g);
   Sweep s(g);

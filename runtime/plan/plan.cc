@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "base/wipe.h"
-#include "plan/ahead.h"
+#include "plan/packing.h"
 
 namespace tenon {
 namespace {
@@ -50,8 +50,10 @@ class Planner {
     plan_->selections = select(g, plan_->options);
     reorder_constants();
     share_views();
-    expect_packs();
     for (size_t i = 0; i < g.nodes.size(); ++i) add_step(static_cast<NodeId>(i));
+    const auto start = std::chrono::steady_clock::now();
+    packing_.run(plan_->options.workers);
+    plan_->summary.pack_ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     find_lifetimes();
     share_in_place();
     place_all();
@@ -153,29 +155,11 @@ class Planner {
     return kept = plan_->owned.back().data();
   }
 
-  // The same until the next call.
-  const void* lent_data(ValueId v) {
-    const Constant& c = *graph().values[v].constant;
-    if (const void* data = c.view()) return data;
-    if (const auto kept = copies_.find({c.source.get(), c.offset}); kept != copies_.end()) return kept->second;
-    plan_->secret = true;
-    return ahead_.get(c);
-  }
-
-  // What add_step will pack.
-  void expect_packs() {
-    for (size_t i = 0; i < graph().nodes.size(); ++i) {
-      const Node& n = graph().nodes[i];
-      if (!plan_->selections[i].needs.packing || n.inputs.size() <= kPackedSource || !graph().is_constant(n.inputs[kPackedSource])) continue;
-      const Constant& c = *graph().values[n.inputs[kPackedSource]].constant;
-      if (!c.view()) ahead_.expect(c);
-    }
-  }
-
   // A reorder of a constant is done here, once.
   void reorder_constants() {
     Graph& g = graph();
     std::vector<Selection> kept;
+    Lent lent;
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       Node& n = g.nodes[i];
       if (n.op != &ops::reorder || !g.is_constant(n.inputs[0]) || g.is_output(n.outputs[0])) {
@@ -185,7 +169,9 @@ class Planner {
       Value& to = g.values[n.outputs[0]];
       Operand src = operand(g.values[n.inputs[0]].type, geometry(g.values[n.inputs[0]].type, *g.extents), true);
       Operand dst = operand(to.type, geometry(to.type, *g.extents), true);
-      src.data = const_cast<void*>(lent_data(n.inputs[0]));
+      const Constant& c = *g.values[n.inputs[0]].constant;
+      plan_->secret |= !c.view();
+      src.data = const_cast<void*>(lent.data(c));
       Buffer memory(bytes(dst));
       std::memset(memory.data(), 0, static_cast<size_t>(memory.bytes()));
       dst.data = memory.data();
@@ -242,8 +228,8 @@ class Planner {
   }
 
   void pack(const Node& n, PlannedStep& s) {
-    ModelStep model(graph(), n, nullptr);
-    s.reads = model.reads;
+    auto model = std::make_unique<ModelStep>(graph(), n, nullptr);
+    s.reads = model->reads;
     if (!s.needs.packing) return;
     std::string key = s.needs.packing;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
@@ -254,15 +240,17 @@ class Planner {
     auto [found, fresh] = packed_.emplace(key, nullptr);
     if (fresh) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
-        if (graph().is_constant(n.inputs[i])) model.step.src[i].data = const_cast<void*>(i == kPackedSource ? lent_data(n.inputs[i]) : constant_data(n.inputs[i]));
+        if (i != kPackedSource && graph().is_constant(n.inputs[i])) model->step.src[i].data = const_cast<void*>(constant_data(n.inputs[i]));
       Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
-      model.step.kernel = s.kernels[0];
-      const auto start = std::chrono::steady_clock::now();
-      s.kernels[0]->pack(model.step, memory.data());
-      plan_->summary.pack_ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-      found->second = memory.data();
+      model->step.kernel = s.kernels[0];
+      void* packed = memory.data();
+      found->second = packed;
       plan_->summary.packed_bytes += memory.bytes();
       plan_->owned.push_back(std::move(memory));
+      const bool constant = n.inputs.size() > kPackedSource && graph().is_constant(n.inputs[kPackedSource]);
+      const Constant* c = constant ? &*graph().values[n.inputs[kPackedSource]].constant : nullptr;
+      plan_->secret |= c && !c->view();
+      packing_.add(std::move(model), kPackedSource, c, packed);
     }
     s.packed = found->second;
   }
@@ -435,7 +423,7 @@ class Planner {
   // What a step with packed weights packs. It reads them from there and nowhere else.
   static constexpr int kPackedSource = 1;
   std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie
-  ReadAhead ahead_;
+  Packing packing_;
 };
 
 }  // namespace

@@ -98,7 +98,8 @@ class Selector {
     if (!n.subgraphs.empty() || n.op == &ops::reorder) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
         if (n.inputs[i] != kNone) n.inputs[i] = in_layout(n.inputs[i], inside(n, i));
-      push(std::move(n), {});
+      Selection s = n.subgraphs.empty() ? choose(n) : Selection{};
+      push(std::move(n), std::move(s));
       return;
     }
     // A scalar function alone is a program of one row.

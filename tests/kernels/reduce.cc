@@ -1,8 +1,18 @@
 #include "ops/reduce.h"
+
+#include <cmath>
+
 #include "harness/problem.h"
 
 namespace tenon {
 namespace {
+
+// One vector that adds 20000 terms one by one is off by 1e-4: all of them round the same way.
+TEST(ReduceKernels, long_sums_keep_their_digits) {
+  Source tenth = f32({20000, 3});
+  tenth.values = {0.1f};
+  check(Problem{"reduce", Reduce{.axes = {0}}, {tenth}, {}, {}, 1, Exactness{Exactness::relative, 5e-6}});
+}
 
 TEST(ReduceKernels, agree) {
   sweep([](int64_t n, Random& r) {
@@ -19,6 +29,12 @@ TEST(ReduceKernels, agree) {
       const bool summed = kind == Reduction::sum || kind == Reduction::mean;
       check("reduce", a, {kind == Reduction::prod ? f32(shape, 0.8, 1.2) : f32(shape, kind == Reduction::log_sum ? 0.1 : summed ? -0.5 : -2, 2)});
     }
+    if (n == 0) return;
+    const Arg a{.axis = r.in(-rank, rank - 1), .keepdims = r.chance(0.5), .select_last_index = r.chance(0.5)};
+    Source few = f32(shape);
+    if (r.chance(0.5)) few.values = {0, 1, -1, 1, 0, NAN, -1};
+    check(r.chance(0.5) ? "arg_max" : "arg_min", a, {few});
+    check(r.chance(0.5) ? "arg_max" : "arg_min", a, {f32(shape)});
   });
   expect_every_kernel("reduce");
 }

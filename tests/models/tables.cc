@@ -40,26 +40,32 @@ OwnedTensor magika_features(const std::string& content) {
   return out;
 }
 
+// Of a short file nearly all rows of a normalisation are the same padding, so that its variance, the mean of squares less the square of the mean,
+// cancels: there any two engines differ, ONNX Runtime from float64 by up to 3.3e-3. A score is right that is within 1e-4 of float64, or nearer to it
+// than the model's own answer, which is ONNX Runtime's.
 TEST(Magika, names_file_types) {
   TENON_NEEDS_SHARED();
   Engine engine("magika_v3_3/model.onnx");
   const std::vector<std::string> labels = load_json(shared("models/magika_v3_3/config.min.json")).at("target_labels_space");
-  int64_t count = 0, right = 0, near = 0;
+  const std::vector<double> exact = answers("magika_v3_3").at("scores_in_float64");
+  size_t count = 0, right = 0, near = 0, nearer = 0;
   for (const auto& example : load_json(shared("data/magika/standard_v3_3-inference_examples_by_content.json.gz"))) {
     const auto& truth = example.at("prediction");
     if (example.at("prediction_mode") != "best_guess" || truth.at("dl") == "undefined") continue;
+    ASSERT_LT(count, exact.size());
     const Tensor chances = engine.run({magika_features(decode_base64(example.at("content_base64")))})[0];
     const int64_t top = best(chances.as<float>(), chances.count());
-    ++count;
     right += labels.at(static_cast<size_t>(top)) == truth.at("dl");
-    near += std::abs(chances.as<float>()[top] - truth.at("score").get<double>()) < 1e-4;
+    const double gap = std::abs(chances.as<float>()[top] - exact[count]), stored_gap = std::abs(truth.at("score").get<double>() - exact[count]);
+    near += gap < 1e-4;
+    nearer += gap <= stored_gap;
+    EXPECT_TRUE(gap < 1e-4 || gap <= stored_gap) << "example " << count << ": " << gap << " from float64, the stored answer " << stored_gap;
+    ++count;
   }
-  report("magika_v3_3", std::to_string(right) + " labels and " + std::to_string(near) + " scores of " + std::to_string(count) + " right");
-  EXPECT_EQ(count, answers("magika_v3_3").at("examples").get<int64_t>());
+  report("magika_v3_3", std::to_string(right) + " labels of " + std::to_string(count) + " right, " + std::to_string(near) +
+                            " scores within 1e-4 of float64, " + std::to_string(nearer) + " as near as the stored answer");
+  EXPECT_EQ(count, exact.size());
   EXPECT_EQ(right, count);
-  // One score of a short file is beyond the bound; a second one is a regression, and none means that this line can go.
-  ASSERT_GE(near, count - 1);
-  if (near != count) GTEST_SKIP() << "known to disagree: " << near << " of " << count << " scores are within 1e-4; all labels are right";
 }
 
 TEST(Ncf, recommends_the_item_held_out) {

@@ -34,6 +34,30 @@ graph(%x: f32[n, 2, 3, 3])
 )");
 }
 
+TEST(QuantiseTypes, a_matrix_beside_real_rows_stays_as_stored) {
+  expect_pass("quantise_types", R"(
+graph(%x: f32[n, 2])
+  %w8 = constant u8[2, 3] [1, 2, 3, 4, 5, 6]
+  %ws = constant f32[3] [0.5, 0.25, 2]
+  %wz = constant u8[3] [1, 2, 3]
+  %rs = constant f32[2] [0.5, 0.25]
+  %w = dequantize(%w8, %ws, %wz) {axis = 1}
+  %by_row = dequantize(%w8, %rs) {axis = 0}
+  %a = matmul(%x, %w)
+  %b = matmul(%x, %by_row)
+  return %a, %b
+)", R"(
+graph(%x: f32[n, 2])
+  %w = constant u8[2, 3] scale [0.5, 0.25, 2] zero [1, 2, 3] axis 1 [1, 2, 3, 4, 5, 6]
+  %w8 = constant u8[2, 3] [1, 2, 3, 4, 5, 6]
+  %rs = constant f32[2] [0.5, 0.25]
+  %by_row = dequantize(%w8, %rs) {axis = 0}
+  %a = matmul(%x, %w)
+  %b = matmul(%x, %by_row)
+  return %a, %b
+)");
+}
+
 TEST(StoreQuantised, the_result_and_the_residual) {
   expect_pass("store_quantised", R"(
 graph(%x: f32[n, 4], %r: f32[n, 4])

@@ -1,0 +1,83 @@
+// Ops whose elements are decided by their place: range of integers, and trilu of any type of 1, 2, 4 or 8 bytes. Plain operands without gaps.
+#include "kernels/cpu/box.h"
+#include "ops/trilu.h"
+
+namespace tenon::cpu::TENON_ISA {
+#if defined(__AVX512VNNI__)
+extern const KernelTable fill_table{nullptr, 0};  // nothing that the level below lacks
+#else
+namespace {
+
+constexpr int64_t kChunk = 16384;
+
+Needs needs(const Step&) { return {}; }
+float cost(const Step& s) { return 40 + static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes; }
+
+// ---- range: start + i * delta, which wraps
+const char* reject_range(const Step& s) {
+  if (!is(*s.dst, DType::s64) && !is(*s.dst, DType::s32)) return "dst is neither s64 nor s32";
+  if (s.epilogue.count) return "no epilogue";
+  return reject_gaps(s);
+}
+
+template <class T>
+void fill_range(const Step& s, const Context& context) {
+  const uint64_t start = static_cast<uint64_t>(*data<T>(s.src[0])), delta = static_cast<uint64_t>(*data<T>(s.src[2]));
+  parallel(context, s.dst->size[0], kChunk, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) mutable_data<T>(*s.dst)[i] = static_cast<T>(start + static_cast<uint64_t>(i) * delta);
+  });
+}
+
+void run_range(const Step& s, const Context& context) noexcept {
+  is(*s.dst, DType::s64) ? fill_range<int64_t>(s, context) : fill_range<int32_t>(s, context);
+}
+
+// ---- trilu
+const char* reject_trilu(const Step& s) {
+  if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
+  if (s.src->scale || s.dst->scale) return "an operand is quantised";
+  if (s.epilogue.count) return "no epilogue";
+  return reject_gaps(s);
+}
+
+void run_trilu(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &dst = *s.dst;
+  const int64_t rows = src.size[src.rank - 2], columns = src.size[src.rank - 1], bytes = element_bytes(dst);
+  const int64_t diagonal = has(s, 1) ? larger(smaller(*data<int64_t>(s.src[1]), columns), -rows) : 0;
+  const bool upper = static_cast<const Trilu*>(s.attributes)->upper;
+  parallel(context, count(src, 0, src.rank - 1), kChunk / (columns + 1) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t cut = larger(int64_t{0}, smaller(r % rows + diagonal + (upper ? 0 : 1), columns));
+      const char* from = data<char>(src) + r * columns * bytes;
+      char* to = mutable_data<char>(dst) + r * columns * bytes;
+      const auto copy = [&](int64_t first, int64_t last) { std::memcpy(to + first * bytes, from + first * bytes, static_cast<size_t>((last - first) * bytes)); };
+      const auto clear = [&](int64_t first, int64_t last) { std::memset(to + first * bytes, 0, static_cast<size_t>((last - first) * bytes)); };
+      if (upper) clear(0, cut), copy(cut, columns);
+      else copy(0, cut), clear(cut, columns);
+    }
+  });
+}
+
+const Kernel kKernels[] = {
+    {.name = "range_integer_places_" TENON_ISA_NAME,
+     .op = "range",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_range,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_range},
+    {.name = "trilu_any_rows_" TENON_ISA_NAME,
+     .op = "trilu",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_trilu,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_trilu},
+};
+
+}  // namespace
+extern const KernelTable fill_table{kKernels, 2};
+#endif
+}  // namespace tenon::cpu::TENON_ISA

@@ -1,0 +1,47 @@
+// Constants packed for their kernels, on several threads: each takes the next one, reads its elements where they cannot be used where
+// they lie, such as those of a sealed model, and packs them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/buffer.h"
+#include "plan/select.h"
+
+namespace tenon {
+
+// The elements of one constant after another: where they lie, or in memory that is used again and wiped in the end.
+class Lent {
+ public:
+  Lent() = default;
+  ~Lent();
+  Lent(const Lent&) = delete;
+  // Until the next call. Throws what the source throws.
+  const void* data(const Constant& c);
+
+ private:
+  Buffer memory_;
+};
+
+class Packing {
+ public:
+  // `model` says everything but the data of source `source`, which are those of `c` (null: packed from the rest). `packed` is written
+  // by run.
+  void add(std::unique_ptr<ModelStep> model, int source, const Constant* c, void* packed);
+  // Throws the first failure of a source.
+  void run(int workers);
+
+ private:
+  struct Task {
+    std::unique_ptr<ModelStep> model;
+    int source;
+    std::optional<Constant> constant;
+    void* packed;
+  };
+  int threads(int workers) const;
+
+  std::vector<Task> tasks_;
+};
+
+}  // namespace tenon
