@@ -1,4 +1,4 @@
-// What every graph keeps, whoever built or changed it. A breach is a bug of ours, never of a model.
+// What every graph keeps, whoever built or changed it. A breach is a bug of ours, never of a model; text may break it.
 #pragma once
 
 #include <string>
@@ -15,6 +15,8 @@ enum class Stage {
 
 // The first rule that g breaks, as a sentence; empty where it keeps them all.
 std::string breach(const Graph& g, Stage stage = Stage::portable);
+// The same of the programs of scalar functions of one node, before it is inferred.
+std::string breach_of_programs(const Node& n);
 // Stops the program on a breach, naming who made the graph.
 void verify(const Graph& g, Stage stage, std::string_view maker);
 

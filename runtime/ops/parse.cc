@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "ir/text.h"
+#include "ir/verify.h"
 #include "ops/op.h"
 #include "ops/pointwise.h"
 
@@ -178,6 +179,7 @@ class Parser {
     Graph g;
     body(g);
     if (!scan_.at_end()) scan_.fail("the end");
+    if (const std::string wrong = breach(g, Stage::selected); !wrong.empty()) throw Error(Code::bad_model, wrong);
     return g;
   }
 
@@ -275,6 +277,7 @@ class Parser {
         for (int16_t operand : row.operand) highest = std::max(highest, operand);
       n.epilogue.operands = highest + 2 - static_cast<int>(n.epilogue.rows.size());
     }
+    if (const std::string wrong = breach_of_programs(n); !wrong.empty()) throw Error(Code::bad_model, "%" + results[0].name + ": " + wrong);
     while (scan_.at("graph")) {
       n.subgraphs.push_back(std::make_shared<Graph>(g, ""));
       body(*n.subgraphs.back());

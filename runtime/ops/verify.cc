@@ -114,19 +114,8 @@ class Verifier {
     }
     if (!any && !n.op->effects) return "it computes nothing";
     if (stage_ == Stage::portable && n.op == &ops::reorder) return "a reorder before lowering";
-    return of_programs(n).empty() ? of_subgraphs(n) : of_programs(n);
-  }
-
-  static std::string of_programs(const Node& n) {
-    if (n.op == &ops::pointwise) {
-      const Program& p = n.attributes.as<Pointwise>().program;
-      if (p.operands != static_cast<int>(n.inputs.size())) return "its program has another number of operands than it has inputs";
-      return breach_of(p);
-    }
-    if (n.epilogue.empty()) return {};
-    if (n.epilogue.operands < 1 || n.own_inputs() < 1) return "its epilogue has more operands than it has inputs";
-    if (std::find(n.inputs.begin() + n.own_inputs(), n.inputs.end(), kNone) != n.inputs.end()) return "an operand of its epilogue is omitted";
-    return breach_of(n.epilogue);
+    const std::string wrong = breach_of_programs(n);
+    return wrong.empty() ? of_subgraphs(n) : wrong;
   }
 
   std::string of_subgraphs(const Node& n) const {
@@ -157,6 +146,18 @@ class Verifier {
 };
 
 }  // namespace
+
+std::string breach_of_programs(const Node& n) {
+  if (n.op == &ops::pointwise) {
+    const Program& p = n.attributes.as<Pointwise>().program;
+    if (p.operands != static_cast<int>(n.inputs.size())) return "its program has another number of operands than it has inputs";
+    return breach_of(p);
+  }
+  if (n.epilogue.empty()) return {};
+  if (n.epilogue.operands < 1 || n.own_inputs() < 1) return "its epilogue has more operands than it has inputs";
+  if (std::find(n.inputs.begin() + n.own_inputs(), n.inputs.end(), kNone) != n.inputs.end()) return "an operand of its epilogue is omitted";
+  return breach_of(n.epilogue);
+}
 
 std::string breach(const Graph& g, Stage stage) { return Verifier(g, stage).run(); }
 

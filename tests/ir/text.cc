@@ -109,6 +109,8 @@ TEST(Text, errors_name_the_line_and_what_was_expected) {
   expect_refused("graph(%x: f32[n])\n\n %a = softmax(%x) {axes = 1}\n  return %a", "line 3: an attribute of softmax instead of axes");
   expect_refused("graph(%x: f32[n]) %a: f32[2*n] = relu(%x) return %a", "the type f32[n] for %a expected");
   expect_refused("graph() %a = constant f32[3] [1, 2] return %a", "\",\" expected");
+  expect_refused("graph(%x: f32[n]) %a = pointwise(%x) {add(5, 0)} return %a", "reads a value that does not stand before it");
+  expect_refused("graph(%x: f32[n]) %a = matmul(%x, %x) then neg(7) return %a", "its epilogue has more operands than it has inputs");
   expect_refused("graph(%x: f32[2], %y: f32[3])\n %a = add(%x, %y)\n return %a", "2 is not 3");
 }
 
