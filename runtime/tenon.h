@@ -67,7 +67,8 @@ struct Origin {
   bool sealed = false;
   std::string file_id;                 // hex
   std::string opened_by;               // the principal whose key opened it: "key:...", "pass" or "cmd:..."
-  std::vector<std::string> signed_by;  // trusted signers whose signatures verified, hex; empty: unsigned
+  std::vector<std::string> signed_by;  // trusted signers whose signatures verified, hex; empty: unsigned, whatever the file holds
+  std::vector<std::string> claimed_by;  // the keys of all signatures in the file, which are checked for trusted signers only
 };
 
 // What a sealed model says about itself.
@@ -182,7 +183,7 @@ class Model {
   // From a file (by its content: ONNX, or a sealed model). Of a sealed model the policy decides, now and at every later call, what may
   // be done: Error(policy_denied). Throws Error.
   static Model load(const std::string& path, const Options& options = {});
-  // From memory, which is copied only where `options` say nothing else: it must outlive the model.
+  // The same from memory, which must outlive the model and is not copied.
   static Model from_memory(const void* data, int64_t bytes, const Options& options = {});
 
   const Origin& origin() const;

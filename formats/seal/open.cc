@@ -14,11 +14,28 @@ File open_file(System& system, const std::string& path) {
   // O_NONBLOCK: opening a FIFO returns at once.
   File file(system, retry([&] { return system.open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0); }));
   if (!file) fail_io("opening the file");
+  check_kind(file);
+  return file;
+}
+
+void check_kind(const File& file) {
   struct stat status;
-  if (system.fstat(file.fd(), &status) != 0) fail_io("looking at the file");
+  if (file.system().fstat(file.fd(), &status) != 0) fail_io("looking at the file");
   if (!S_ISREG(status.st_mode)) throw Error(Code::not_sealed, "not a regular file");
   if (status.st_size < static_cast<off_t>(kLeastHeader)) throw Error(Code::not_sealed, "shorter than 4,096 bytes");
-  return file;
+}
+
+int MemorySystem::fstat(int, struct stat* out) {
+  *out = {};
+  out->st_mode = S_IFREG;
+  out->st_size = static_cast<off_t>(bytes_.size());
+  return 0;
+}
+
+ssize_t MemorySystem::pread(int, void* dst, size_t n, off_t offset) {
+  const size_t at = std::min(static_cast<size_t>(offset), bytes_.size()), count = std::min(n, bytes_.size() - at);
+  if (count) std::memcpy(dst, bytes_.data() + at, count);
+  return static_cast<ssize_t>(count);
 }
 
 Header read_header(const File& file, int most_log_n) {
@@ -117,21 +134,25 @@ int default_threads() { return static_cast<int>(std::clamp(std::thread::hardware
 std::unique_ptr<SealedFile::Open> open_steps(File file, const OpenOptions& options, bool keep_file_key) {
   auto out = std::make_unique<SealedFile::Open>();
   out->file = std::move(file);
-  out->threads = options.threads > 0 ? options.threads : default_threads();
-  out->header = read_header(out->file, options.most_log_n);
-  out->signed_by = check_signatures(out->header, options.signers);
-  out->compare_digests = !options.signers.empty();
-  static const KeyRing no_keys;
-  out->unlocked = unlock(out->header, options.keys ? *options.keys : no_keys, options.command_timeout);
-  open_manifest(*out);
-  open_data_header(*out);
-  out->unlocked.keys.manifest = Secret();
-  out->unlocked.keys.data = Secret();
-  if (!keep_file_key) {
-    out->unlocked.file_key = Secret();
-    out->unlocked.keys.header = Secret();
-  }
+  open_steps(*out, options, keep_file_key);
   return out;
+}
+
+void open_steps(SealedFile::Open& open, const OpenOptions& options, bool keep_file_key) {
+  open.threads = options.threads > 0 ? options.threads : default_threads();
+  open.header = read_header(open.file, options.most_log_n);
+  open.signed_by = check_signatures(open.header, options.signers);
+  open.compare_digests = !options.signers.empty();
+  static const KeyRing no_keys;
+  open.unlocked = unlock(open.header, options.keys ? *options.keys : no_keys, options.command_timeout);
+  open_manifest(open);
+  open_data_header(open);
+  open.unlocked.keys.manifest = Secret();
+  open.unlocked.keys.data = Secret();
+  if (!keep_file_key) {
+    open.unlocked.file_key = Secret();
+    open.unlocked.keys.header = Secret();
+  }
 }
 
 }  // namespace tenon::seal

@@ -9,7 +9,21 @@
 
 namespace tenon::seal {
 
+// A container in memory, as a file: no more than a reader needs.
+class MemorySystem : public System {
+ public:
+  explicit MemorySystem(View bytes) : bytes_(bytes) {}
+  File file() { return File(*this, 0); }
+  int close(int) override { return 0; }
+  int fstat(int, struct stat* out) override;
+  ssize_t pread(int, void* dst, size_t n, off_t offset) override;
+
+ private:
+  View bytes_;
+};
+
 struct SealedFile::Open {
+  std::optional<MemorySystem> memory;
   File file;
   Header header;
   std::vector<Block<32>> signed_by;
@@ -33,11 +47,13 @@ struct SealedFile::Open {
 
 System& system_of(const OpenOptions& options);
 
-// Step 1, then steps 2 and 3.
+// Step 1 (its second half for a file that is open), then steps 2 and 3.
 File open_file(System& system, const std::string& path);
+void check_kind(const File& file);
 Header read_header(const File& file, int most_log_n);
 // Steps 1 to 7 for a file that is open already. The file key stays in `unlocked` only if `keep_file_key`.
 std::unique_ptr<SealedFile::Open> open_steps(File file, const OpenOptions& options, bool keep_file_key);
+void open_steps(SealedFile::Open& open, const OpenOptions& options, bool keep_file_key);  // whose file is set
 
 // Bytes of segment i of a stream of n plaintext bytes, and its offset from the start of the stream.
 size_t segment_size(uint64_t n, int segment_log2, uint64_t i);
@@ -58,10 +74,10 @@ void read_stream(const File& file, const Header& header, const Stream& stream, c
 // Opens every data segment, digests compared.
 void open_every_segment(SealedFile::Open& open);
 
-// Runs an entry point; memory that is not to be had becomes Error(resource), and the path is put around every error.
+// Runs an entry point; memory that is not to be had becomes Error(resource), and what is opened is put around every error.
 template <class Body>
-auto guarded(std::string_view doing, const std::string& path, Body&& body) {
-  return within([&] { return std::string(doing) + " " + printable(path); },
+auto guarded(std::string_view doing, const std::string& what, Body&& body) {
+  return within([&] { return std::string(doing) + " " + printable(what); },
                 [&] {
                   try {
                     return body();

@@ -20,6 +20,18 @@ std::unique_ptr<SealedFile> SealedFile::open(const std::string& path, const Open
   });
 }
 
+std::unique_ptr<SealedFile> SealedFile::open(View container, const OpenOptions& options) {
+  return guarded("cannot open", "the container in memory", [&] {
+    auto open = std::make_unique<Open>();
+    open->file = open->memory.emplace(container).file();
+    check_kind(open->file);
+    open_steps(*open, options, false);
+    std::unique_ptr<SealedFile> out(new SealedFile(std::move(open)));
+    if (options.admit) options.admit(*out);
+    return out;
+  });
+}
+
 View SealedFile::model() const { return open_->manifest.model; }
 const std::optional<Policy>& SealedFile::policy() const { return open_->manifest.policy; }
 const std::optional<Metadata>& SealedFile::metadata() const { return open_->manifest.metadata; }

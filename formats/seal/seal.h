@@ -23,7 +23,7 @@ struct OpenOptions {
   int threads = 0;  // that decrypt one read; 0: as many as there are cores
   // Step 8 of opening: throws to refuse. Called once, before anything of the model can be read by the caller of open.
   std::function<void(const SealedFile&)> admit;
-  System* system = nullptr;  // null: the real one
+  System* system = nullptr;  // null: the real one; of files
 };
 
 // A part of the data plaintext, and where it goes.
@@ -37,6 +37,8 @@ struct Piece {
 class SealedFile {
  public:
   static std::unique_ptr<SealedFile> open(const std::string& path, const OpenOptions& options);
+  // The same of a container in memory, which outlives the result. As with a file, what is read is copied before it is looked at.
+  static std::unique_ptr<SealedFile> open(View container, const OpenOptions& options);
   ~SealedFile();
   SealedFile(const SealedFile&) = delete;
   SealedFile& operator=(const SealedFile&) = delete;

@@ -2,6 +2,8 @@
 // An element is (stored - zero) * scale, with the numbers of the whole or of its column.
 #pragma once
 
+#include <cstring>
+
 #include "kernels/cpu/gemm_shape.h"
 #include "kernels/cpu/tile.h"
 
@@ -17,8 +19,10 @@ inline void pack_byte_panel(const uint8_t* b, const Matrix& x, int64_t k, Range 
   const int64_t first = vectors.begin * kLanes, wide = vectors.end * kLanes - first, columns = smaller(wide, x.columns - first);
   for (int64_t i = 0; i < k; ++i, to += wide) {
     const uint8_t* from = b + i * x.row + first * x.column;
-    for (int64_t c = 0; c < columns; ++c) to[c] = from[c * x.column];
-    for (int64_t c = columns; c < wide; ++c) to[c] = 0;
+    if (x.column == 1) std::memcpy(to, from, static_cast<size_t>(columns));
+    else
+      for (int64_t c = 0; c < columns; ++c) to[c] = from[c * x.column];
+    std::memset(to + columns, 0, static_cast<size_t>(wide - columns));
   }
 }
 

@@ -4,7 +4,9 @@
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
 // A constant b of u8 or s8, with one scale and zero point or one a column, is packed as it is stored (byte_panels.h): a few rows make it real in
 // registers, so that they move a quarter of the memory, and more rows do it for a piece of a panel at a time, which L1 holds.
+// A transposed b of a few rows is read where it lies too (dots.h).
 #include "kernels/cpu/byte_panels.h"
+#include "kernels/cpu/dots.h"
 #include "kernels/cpu/gemm_shape.h"
 
 namespace tenon::cpu::TENON_ISA {
@@ -37,11 +39,14 @@ void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float
     }
     int64_t i = 0;
     if (x.row == 1)
-      for (; i + kLanes <= k; i += kLanes) {
+      for (; i < k; i += kLanes) {
+        const int64_t rows = smaller(kLanes, k - i);
         V square[kLanes];
-        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i) : V(0.f); });
+        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i, rows) : V(0.f); });
         transpose(square);
-        unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE { store(dst + (i + r) * wide * kLanes, square[r]); });
+        unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE {
+          if (r < rows) store(dst + (i + r) * wide * kLanes, square[r]);
+        });
       }
     for (; i < k; ++i)
       for (int64_t c = 0; c < kLanes; ++c) dst[i * wide * kLanes + c] = c < lanes ? from[i * x.row + c * x.column] : 0.f;
@@ -106,6 +111,13 @@ const char* reject_bytes(const Step& s) {
 const char* reject_packed(const Step& s) { return s.src[1].constant ? reject_shared(s) : "b is not constant"; }
 const char* reject_unpacked(const Step& s) { return s.src[1].constant ? "b is constant" : reject_shared(s); }
 
+const char* reject_dots(const Step& s) {
+  const Matmul& a = *static_cast<const Matmul*>(s.attributes);
+  if (!a.transpose_b || a.transpose_a) return "b alone is not transposed";
+  if (!contiguous(s.src[0]) || !contiguous(s.src[1])) return "a source has gaps along its last axis";
+  return reject_unpacked(s);
+}
+
 bool direct(const Problem& p) { return p.m <= kDirectRows && p.b.column == 1 && p.n >= kLanes; }
 
 Needs needs_packed(const Step& s) {
@@ -129,11 +141,15 @@ Needs needs_unpacked(const Step& s) {
   return {.scratch_bytes = p.b_items(s) * floats * 4, .worker_scratch_bytes = copied_bytes(p)};
 }
 
+Needs needs_dots(const Step&) { return {}; }
+
 float multiply_cost(const Step& s, const Problem& p, float element_bytes = 4) {
   const float m = static_cast<float>(p.m * p.batch), n = static_cast<float>(p.vectors() * kLanes), k = static_cast<float>(p.k);
   const float arithmetic = m * n * (k + 8) / kMultiplyAdds * 1.04f, latency = static_cast<float>(p.batch * p.vectors()) * k * 0.6f;
   const float right = element_bytes * static_cast<float>(p.b_items(s)) * k * n, others = 4 * (m * k + m * n);
-  return larger(larger(arithmetic, latency), right / kBytes + others / kCachedBytes) + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
+  // Arithmetic hides behind memory, but not all of it.
+  const float compute = larger(arithmetic, latency);
+  return larger(compute, right / kBytes + others / kCachedBytes) + compute / 8 + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
 }
 
 float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
@@ -145,8 +161,17 @@ float cost_bytes(const Step& s) {
 
 float cost_unpacked(const Step& s) {
   const Problem p(s);
-  const float packing = direct(p) ? 0.f : static_cast<float>(p.b_items(s) * packed_floats(p)) * (p.b.column == 1 ? 0.1f : 0.25f);
+  const float packing = direct(p) ? 0.f : static_cast<float>(p.b_items(s) * packed_floats(p)) * (p.b.column == 1 ? 0.1f : 0.15f);
   return multiply_cost(s, p) + packing;
+}
+
+float cost_dots(const Step& s) {
+  const Problem p(s);
+  const float vectors = static_cast<float>(p.batch * p.vectors()), m = static_cast<float>(p.m), lanes = static_cast<float>(kLanes);
+  const float steps = static_cast<float>(ceil_div(p.k, kLanes)) * lanes * lanes, groups = static_cast<float>(ceil_div(p.m, kDotRows));
+  const float arithmetic = vectors * (groups * steps * 2.f + m * (steps * 0.7f + 58 * lanes)) / kMultiplyAdds;
+  const float right = 4 * static_cast<float>(p.b_items(s) * p.n * p.k);
+  return larger(arithmetic, right / kBytes) + arithmetic / 8 + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
 }
 
 void pack(const Step& s, void* packed) {
@@ -173,6 +198,10 @@ struct Panels {
   int64_t item;         // elements from item to item; packed whole, or only the last panel
   bool direct;
   const uint8_t* bytes = nullptr;  // instead of packed
+  bool dots = false;               // nothing is packed
+
+  // Rows that go through all of k at once; else as many as a tile has.
+  int64_t rows_at_once(const Problem& p) const { return dots ? kDotRows : bytes && p.m <= kByteRows ? kByteRows : 0; }
 };
 
 // `spare`: for bytes that many rows make real, kUnpackedBytes.
@@ -182,7 +211,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
   const int64_t right_item = folded ? 0 : b_item(s, p, item);
   const float* a = data(s.src[0]) + lead(s.src[0], p.a.lead);
-  const float* b_plain = data(s.src[1]) + (b.direct ? lead(s.src[1], p.b.lead) : 0);
+  const float* b_plain = data(s.src[1]) + (b.direct || b.dots ? lead(s.src[1], p.b.lead) : 0);
   float* dst = mutable_data(*s.dst) + lead(*s.dst, p.dst_lead);
   const auto element = [&](const Operand& o, int64_t row, int64_t column) {
     const int64_t step = s.dst->rank > p.dst_lead && p.dst_row ? o.stride[p.dst_lead] : 0;
@@ -192,7 +221,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   t.a_row = copy ? copied_row(p) : p.a.row, t.a_k = copy ? 1 : p.a.column, t.c_row = p.dst_row, t.c_vector = kLanes;
   t.low = finish.low, t.high = finish.high, t.clamped = finish.clamped, t.residual_vector = kLanes;
   if (finish.residual) t.residual_row = element(*finish.residual, 1, 0) - element(*finish.residual, 0, 0);
-  const bool few = b.bytes && p.m <= kByteRows;
+  const int64_t few = b.rows_at_once(p);
   const int64_t passes = few ? 1 : larger(1, ceil_div(p.k, b.bytes ? kByteDepth : kDepth));
   for (int64_t pass = 0; pass < passes; ++pass) {
     const Range depth = piece(p.k, passes, pass);
@@ -210,14 +239,15 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
       else if (b.bytes) unpack_byte_panel(s.src[1], b.bytes + at, t.k, wide, column, t.lanes, spare), t.b = spare;
       else if (b.direct && t.lanes == kLanes) t.b = b_plain + column + depth.begin * p.b.row, t.b_k = p.b.row;
       else t.b = b.packed + at;
-      const int64_t tiles = ceil_div(rows.end - rows.begin, few ? kByteRows : tile_rows(static_cast<int>(wide)));
+      const int64_t tiles = ceil_div(rows.end - rows.begin, few ? few : tile_rows(static_cast<int>(wide)));
       for (int64_t r = 0; r < tiles; ++r) {
         const Range own = piece(rows.end - rows.begin, tiles, r);
         const int64_t row = rows.begin + own.begin;
         t.a = a_pass + own.begin * t.a_row;
         t.c = dst + row * p.dst_row + column;
         if (finish.residual) t.residual = element(*finish.residual, row, column);
-        if (few) byte_tile(t, s.src[1], b.bytes + at, column, wide, own.end - own.begin);
+        if (b.dots) dot_tile(t, b_plain + column * p.b.column, p.b.column, wide, own.end - own.begin);
+        else if (few) byte_tile(t, s.src[1], b.bytes + at, column, wide, own.end - own.begin);
         else kTiles.of[wide - 1][own.end - own.begin - 1](t);
       }
     }
@@ -241,7 +271,7 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
       static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / kMultiplyAdds / static_cast<float>(units);
   parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     float* spare = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
-    float* copy = copies(p) && !(b.bytes && p.m <= kByteRows) ? spare + (b.bytes ? kUnpackedBytes / 4 : 0) : nullptr;
+    float* copy = copies(p) && !b.rows_at_once(p) ? spare + (b.bytes ? kUnpackedBytes / 4 : 0) : nullptr;
     for (int64_t u = begin; u < end; ++u) {
       const int64_t rows = u % row_blocks, panels = u / row_blocks % panel_blocks, item = u / row_blocks / panel_blocks;
       multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy, spare);
@@ -258,6 +288,8 @@ void run_bytes(const Step& s, const Context& context) noexcept {
   const Problem p(s);
   multiply(s, context, p, {nullptr, packed_floats(p), false, static_cast<const uint8_t*>(s.packed)});
 }
+
+void run_dots(const Step& s, const Context& context) noexcept { multiply(s, context, Problem(s), {nullptr, 0, false, nullptr, true}); }
 
 void run_unpacked(const Step& s, const Context& context) noexcept {
   const Problem p(s);
@@ -304,9 +336,17 @@ const Kernel kKernels[] = {
      .cost = cost_unpacked,
      .pack = nullptr,
      .run = run_unpacked},
+    {.name = "matmul_f32_dots_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_dots,
+     .needs = needs_dots,
+     .cost = cost_dots,
+     .pack = nullptr,
+     .run = run_dots},
 };
 
 }  // namespace
-extern const KernelTable gemm_table{kKernels, 3};
+extern const KernelTable gemm_table{kKernels, 4};
 #endif
 }  // namespace tenon::cpu::TENON_ISA

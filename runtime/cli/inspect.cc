@@ -34,14 +34,14 @@ void print_ports(const char* kind, const std::vector<Port>& ports) {
 json json_of(const Origin& origin, const SealedNotes& notes) {
   json metadata = json::object();
   for (const auto& [key, value] : notes.metadata) metadata[key] = value;
-  return {{"file_id", origin.file_id}, {"opened_by", origin.opened_by}, {"signed_by", origin.signed_by}, {"model", notes.model}, {"release", notes.release},
+  return {{"file_id", origin.file_id}, {"opened_by", origin.opened_by}, {"signed_by", origin.signed_by}, {"claimed_by", origin.claimed_by}, {"model", notes.model}, {"release", notes.release},
           {"policy", notes.policy.empty() ? json() : json::parse(notes.policy)}, {"metadata", metadata}, {"segments", notes.segments}, {"segments_opened", notes.segments_opened}};
 }
 
 void print_sealed(const Origin& origin, const SealedNotes& notes) {
   std::printf("  sealed, file id %s, opened by %s\n", origin.file_id.c_str(), printable(origin.opened_by).c_str());
   for (const std::string& signer : origin.signed_by) std::printf("  signed by %s\n", signer.c_str());
-  if (origin.signed_by.empty()) std::printf("  unsigned: no trusted signer was named\n");
+  if (origin.signed_by.empty()) std::printf("  counts as unsigned: %s\n", why_unsigned(origin.claimed_by.size()).c_str());
   if (!notes.model.empty()) std::printf("  model %s, release %llu\n", printable(notes.model).c_str(), static_cast<unsigned long long>(notes.release));
   if (!notes.policy.empty()) std::printf("  policy %s\n", json::parse(notes.policy).dump().c_str());
   std::printf("  %llu segments of weights, %llu decrypted to show this\n", static_cast<unsigned long long>(notes.segments),

@@ -94,7 +94,9 @@ Model ModelOptions::load(Right purpose) const {
   try {
     Model m = Model::load(path, o);
     clear();
-    if (m.origin().sealed && m.origin().signed_by.empty()) std::fprintf(stderr, "%s is unsigned: no trusted signer was named (--signer)\n", printable(path).c_str());
+    const Origin& origin = m.origin();
+    if (origin.sealed && origin.signed_by.empty() && !seal.any_signer())
+      std::fprintf(stderr, "%s counts as unsigned: %s\n", printable(path).c_str(), why_unsigned(origin.claimed_by.size()).c_str());
     return m;
   } catch (...) {
     clear();

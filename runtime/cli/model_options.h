@@ -23,7 +23,7 @@ struct ModelOptions {
 
   void add(CLI::App& app);
   Options options() const;  // but for those of sealed models
-  // Loads with progress on a terminal. Says of a sealed model that it is unsigned.
+  // Loads with progress on a terminal. Says of a sealed model that it counts as unsigned, unless any signer will do.
   Model load(Right purpose = Right::run) const;
 };
 

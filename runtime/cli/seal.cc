@@ -279,7 +279,7 @@ int run_verify(const std::string& path, const SealOptions& options) {
   std::printf("%s  intact, %s\n", printable(path).c_str(),
               options.has_keys() ? "every segment opened" : "without a key: no damage, nothing authenticated but signatures");
   for (const Block<32>& signer : signers) std::printf("  signed by %s\n", hex(signer).c_str());
-  if (signers.empty()) std::printf("  unsigned: no trusted signer was named\n");
+  if (signers.empty()) std::printf("  counts as unsigned: %s\n", why_unsigned(read_header(path, given.open()).signatures.size()).c_str());
   return kGood;
 }
 

@@ -65,6 +65,11 @@ KeyCommand key_command(const std::string& text) {
   return out;
 }
 
+std::string why_unsigned(size_t signatures) {
+  if (signatures == 0) return "holds no signature";
+  return signatures == 1 ? "its signature is not checked, as no --signer is trusted" : "its " + std::to_string(signatures) + " signatures are not checked, as no --signer is trusted";
+}
+
 std::string read_text(const std::string& path, size_t most) {
   const Secret bytes =
       within([&] { return "reading " + printable(path); }, [&] { return read_key_file(path, most, Code::limit, {.shared_file = true}); });

@@ -25,6 +25,7 @@ struct SealOptions {
     return !key_files.empty() || !key_variables.empty() || !identities.empty() || !passphrase_files.empty() || !key_commands.empty();
   }
   seal::KeyFileOptions files() const { return {.shared_file = shared_key_files}; }
+  bool any_signer() const { return signers == std::vector<std::string>{"any"}; }
 };
 
 // To whom something is sealed. The option names start with `prefix`: "--" where nothing is opened, else "--new-".
@@ -39,6 +40,9 @@ struct NewSlotOptions {
 
 // "PROVIDER=COMMAND": words between spaces; quotes keep spaces together. Nothing else is special, no shell is run.
 seal::KeyCommand key_command(const std::string& text);
+
+// Why a file with so many signatures counts as unsigned where none is by a trusted signer: "holds no signature".
+std::string why_unsigned(size_t signatures);
 
 // A file of at most `most` bytes that is no secret.
 std::string read_text(const std::string& path, size_t most);

@@ -20,9 +20,15 @@ ProcessClock& process_clock() {
   return clock;
 }
 
+namespace {
+bool asks_for_sealed(const Host& host) { return host.require_sealed || !host.expect_model.empty() || host.min_release; }
+}  // namespace
+
 bool must_be_sealed(const std::string& path, const Host& host) {
-  return host.require_sealed || !host.expect_model.empty() || host.min_release || path.ends_with(".tenon") || seal::is_sealed(path);
+  return asks_for_sealed(host) || path.ends_with(".tenon") || seal::is_sealed(path);
 }
+
+bool must_be_sealed(seal::View bytes, const Host& host) { return asks_for_sealed(host) || (bytes.size() >= 8 && seal::has_magic(bytes.first(8))); }
 
 void check_vouched(const std::string& principal) {
   const bool named = principal.starts_with("user:") || principal.starts_with("group:");
@@ -161,21 +167,30 @@ void record_failure(const Host& host, Operation operation, const Error& error) {
       {.event = AuditRecord::load, .operation = std::string(seal::name(operation)), .ok = false, .error = std::string(name(error.code()))});
 }
 
-}  // namespace
-
-Opened open(const std::string& path, seal::OpenOptions options, const Host& host, Operation operation) {
+template <class From>
+Opened open_from(const From& from, seal::OpenOptions options, const Host& host, Operation operation) {
   Opened out;
   options.admit = [&](const seal::SealedFile& file) {
     out.access = std::make_shared<Access>(file, host);
     out.access->open(operation);
   };
   try {
-    out.file = seal::SealedFile::open(path, options);
+    out.file = seal::SealedFile::open(from, options);
   } catch (const Error& error) {
     if (!out.access) record_failure(host, operation, error);
     throw;
   }
   return out;
+}
+
+}  // namespace
+
+Opened open(const std::string& path, seal::OpenOptions options, const Host& host, Operation operation) {
+  return open_from(path, std::move(options), host, operation);
+}
+
+Opened open(seal::View container, seal::OpenOptions options, const Host& host, Operation operation) {
+  return open_from(container, std::move(options), host, operation);
 }
 
 void change(const std::string& path, seal::OpenOptions options, const Host& host, const seal::SlotChange& change) {

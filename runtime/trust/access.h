@@ -34,8 +34,10 @@ struct Host {
   ProcessClock* clock = nullptr;        // null: the process's
 };
 
-// True if `path` may only be opened as a sealed file: its name ends in .tenon, it starts as one, or the host asks for it.
+// True if `path`, or what lies in memory, may only be opened as a sealed file: its name ends in .tenon, it starts as one, or the host
+// asks for it.
 bool must_be_sealed(const std::string& path, const Host& host);
+bool must_be_sealed(seal::View bytes, const Host& host);
 
 // user:NAME or group:NAME, else Error(bad_usage): the only principals a program can vouch for.
 void check_vouched(const std::string& principal);
@@ -88,6 +90,7 @@ struct Opened {
   std::shared_ptr<Access> access;
 };
 Opened open(const std::string& path, seal::OpenOptions options, const Host& host, Operation operation);
+Opened open(seal::View container, seal::OpenOptions options, const Host& host, Operation operation);  // in memory
 
 // Section 8.4 with the right `share`.
 void change(const std::string& path, seal::OpenOptions options, const Host& host, const seal::SlotChange& change);

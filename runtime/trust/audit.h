@@ -91,7 +91,6 @@ class AuditLog {
   uint64_t unsigned_ = 0;
   Clock::time_point first_unsigned_, first_unsynced_;
   std::deque<std::string> for_witness_;
-  bool witnessing_ = false;
   std::string recovered_fields_;
   std::thread timers_;
 };

@@ -14,8 +14,9 @@ class SealedRights : public Rights {
  public:
   SealedRights(std::shared_ptr<const seal::SealedFile> file, std::shared_ptr<trust::Access> access)
       : file_(std::move(file)), access_(std::move(access)) {
-    origin_ = {true, access_->file_id(), file_->principal(), {}};
+    origin_ = {true, access_->file_id(), file_->principal(), {}, {}};
     for (const seal::Block<32>& signer : file_->signed_by()) origin_.signed_by.push_back(seal::hex(signer));
+    for (const seal::SignatureRecord& record : file_->signatures()) origin_.claimed_by.push_back(seal::hex(record.key));
   }
 
   void require(Right right) override { access_->require(trust::operation_of(right)); }
@@ -56,10 +57,12 @@ std::shared_ptr<const WeightSource> model_source(std::shared_ptr<const seal::Sea
   return {holder, holder->view.get()};
 }
 
-OpenedModel open_sealed(const std::string& path, const Options& options, trust::Host host) {
+// `from`: a path, or a container in memory.
+template <class From>
+OpenedModel open_sealed(const From& from, const Options& options, trust::Host host) {
   trust::Opening opening = trust::opening_of(options.sealed, std::move(host));
   opening.threads = options.threads;
-  trust::Opened opened = trust::open(path, opening.open(), opening.host, trust::operation_of(options.sealed.purpose));
+  trust::Opened opened = trust::open(from, opening.open(), opening.host, trust::operation_of(options.sealed.purpose));
   const std::shared_ptr<const seal::SealedFile> file = std::move(opened.file);
   if (static_cast<int64_t>(file->data_size()) > options.limits.bytes)
     throw Error(Code::limit, "the file holds more than " + std::to_string(options.limits.bytes) + " bytes of weights (limit bytes)");
@@ -74,6 +77,10 @@ OpenedModel open_plain(const std::string& path) {
   return {map_file(path), folder.empty() ? "." : folder, nullptr, nullptr};
 }
 
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
 }  // namespace
 
 Model Model::load(const std::string& path, const Options& options) {
@@ -83,9 +90,8 @@ Model Model::load(const std::string& path, const Options& options) {
                   const auto start = std::chrono::steady_clock::now();
                   trust::Host host = trust::host_of(options.sealed);
                   OpenedModel opened = trust::must_be_sealed(path, host) ? open_sealed(path, options, std::move(host)) : open_plain(path);
-                  const std::chrono::duration<double, std::milli> read = std::chrono::steady_clock::now() - start;
                   Model m;
-                  m.impl_ = tenon::load(std::move(opened), options, read.count());
+                  m.impl_ = tenon::load(std::move(opened), options, milliseconds_since(start));
                   return m;
                 });
 }
@@ -93,12 +99,15 @@ Model Model::load(const std::string& path, const Options& options) {
 Model Model::from_memory(const void* data, int64_t bytes, const Options& options) {
   return within([] { return std::string("cannot load a model from memory"); },
                 [&] {
-                  const bool sealed = bytes >= 8 && seal::has_magic({static_cast<const uint8_t*>(data), 8});
-                  if (sealed) throw Error(Code::not_supported, "a sealed model is read from its file, segment by segment; load it by its path");
-                  if (trust::must_be_sealed("", trust::host_of(options.sealed)))
-                    throw Error(Code::not_sealed, "these bytes are not a sealed file, and the options ask for one");
+                  if (options.progress) options.progress("read");
+                  const auto start = std::chrono::steady_clock::now();
+                  if (bytes < 0) throw Error(Code::bad_usage, "a model of a negative number of bytes");
+                  const seal::View view(static_cast<const uint8_t*>(data), static_cast<size_t>(bytes));
+                  trust::Host host = trust::host_of(options.sealed);
+                  OpenedModel opened = trust::must_be_sealed(view, host) ? open_sealed(view, options, std::move(host))
+                                                                         : OpenedModel{make_view_source(data, bytes), "", nullptr, nullptr};
                   Model m;
-                  m.impl_ = tenon::load({make_view_source(data, bytes), "", nullptr, nullptr}, options, 0);
+                  m.impl_ = tenon::load(std::move(opened), options, milliseconds_since(start));
                   return m;
                 });
 }

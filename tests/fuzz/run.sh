@@ -12,6 +12,17 @@ for target in build/fuzz/tests/fuzz_*; do
   case $name in
     onnx) { printf '\0' && cat bench/zoo/digits/digits.onnx; } >"$corpus/digits" ;;
     numpy) cp bench/zoo/digits/digits_test.npz "$corpus/digits" ;;
+    seal)
+      export TENON_FUZZ_SEEDS="$corpus"
+      # Containers that others wrote, good and bad: as a header, as one with its digest put right, and as a whole.
+      for sealed in "${TENON_SHARED:-../shared}"/vectors/tenon/*.tenon; do
+        [ -e "$sealed" ] && [ "$(wc -c <"$sealed")" -lt 65536 ] || continue
+        made=$corpus/$(basename "$sealed" .tenon)
+        { printf '\0' && head -c 4096 "$sealed"; } >"$made.header"
+        { printf '\1' && head -c 4096 "$sealed"; } >"$made.fixed"
+        { printf '\10' && cat "$sealed"; } >"$made.whole"
+      done
+      ;;
     graph) sed -n 's|^//   ||p' runtime/ir/text.h >"$corpus/example" ;;
   esac
   log=build/fuzz/$name.log

@@ -73,15 +73,18 @@ TEST(Packing, is_the_same_for_any_number_of_threads_and_any_source) {
 }
 
 TEST(Packing, ends_with_the_failure_of_a_source) {
-  for (int workers : {1, 4})
+  for (int workers : {1, 4}) {
     for (int failing : {0, 5, 7}) {
       std::atomic<int> reads{0};
       try {
         planned(unreadable(reads, failing), workers);
         ADD_FAILURE() << "no error for " << workers << " threads, read " << failing;
       } catch (const Error& e) { EXPECT_EQ(e.code(), Code::io); }
-      if (workers == 1) EXPECT_EQ(reads, failing + 1) << "nothing is read after a failure";
+      if (workers == 1) {
+        EXPECT_EQ(reads, failing + 1) << "nothing is read after a failure";
+      }
     }
+  }
 }
 
 }  // namespace

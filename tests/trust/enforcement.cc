@@ -105,7 +105,10 @@ TEST(Enforcement, loading_needs_the_right_it_is_for) {
   const auto load = [&](Right purpose) {
     Options o = with_key();
     o.sealed.purpose = purpose;
-    return outcome([&] { Model::load(path, o); });
+    const std::string from_file = outcome([&] { Model::load(path, o); });
+    const seal::Bytes bytes = seal::slurp(path);
+    EXPECT_EQ(outcome([&] { Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), o); }), from_file);
+    return from_file;
   };
   for (const auto& [granted, allowed] : std::vector<std::pair<std::string, std::set<Right>>>{{"", {}},
                                                                                              {may(R"("run")"), {Right::run}},
@@ -122,12 +125,13 @@ TEST(Enforcement, functions_are_refused_one_by_one) {
   const Folder folder;
   const std::string path = folder / "m.tenon";
   const BranchModel plain;
-  for (const Right given : {Right::run, Right::inspect}) {
+  for (const auto& [given, in_memory] : {std::pair(Right::run, false), {Right::run, true}, {Right::inspect, false}, {Right::inspect, true}}) {
     const bool runs = given == Right::run;
     seal_model(plain.bytes(), path, grants(may(runs ? R"("run")" : R"("inspect")")));
     Options o = with_key();
     o.sealed.purpose = given;
-    const Model model = Model::load(path, o);
+    const seal::Bytes bytes = seal::slurp(path);
+    const Model model = in_memory ? Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), o) : Model::load(path, o);
     std::optional<Session> session;
     if (runs) session.emplace(model);
     for (const Function& f : functions()) {
@@ -148,8 +152,10 @@ TEST(Enforcement, every_function_is_refused_once_the_grant_has_ended) {
   seal_model(BranchModel().bytes(), path, grants(may(R"("run","inspect","export")", end)));
   const Model model = Model::load(path, with_key());
   Session session(model);
-  for (const Function& f : functions())
-    if (std::string_view(f.name) != "tie") EXPECT_EQ(outcome([&] { f.call(model, &session); }), "ok") << f.name;
+  for (const Function& f : functions()) {
+    if (std::string_view(f.name) == "tie") continue;
+    EXPECT_EQ(outcome([&] { f.call(model, &session); }), "ok") << f.name;
+  }
   while (static_cast<uint64_t>(std::time(nullptr)) < end) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   for (const Function& f : functions()) EXPECT_EQ(outcome([&] { f.call(model, &session); }), f.need == nothing ? "ok" : "kPolicyDenied") << f.name;
   EXPECT_EQ(outcome([&] { Model::load(path, with_key()); }), "kPolicyDenied");
@@ -380,14 +386,19 @@ TEST(Enforcement, tools_work_where_all_is_allowed_and_text_reaches_a_disk_only_w
        {"run M --random 7", "bench M --duration 0.01 --layers", "inspect M", "dump M", "explain M", "check M --random 7", "verify M"}) {
     const Ended e = tools.run(command, "s.tenon", key + signer);
     EXPECT_EQ(e.status, 0) << command << "\n" << e.text;
-    EXPECT_EQ(e.text.find("is unsigned"), std::string::npos) << command;
+    EXPECT_EQ(e.text.find("unsigned"), std::string::npos) << command;
   }
-  EXPECT_NE(tools.run("run M --random 7", "s.tenon", key).text.find("is unsigned"), std::string::npos);
+  const std::string unchecked = "counts as unsigned: its signature is not checked";
+  EXPECT_NE(tools.run("run M --random 7", "s.tenon", key).text.find("s.tenon " + unchecked), std::string::npos);
+  EXPECT_EQ(tools.run("run M --random 7", "s.tenon", key + " --signer any").text.find("unsigned"), std::string::npos) << "this will do";
+  for (const char* command : {"inspect M", "verify M"})
+    for (const char* any : {"", " --signer any"}) EXPECT_NE(tools.run(command, "s.tenon", key + any).text.find("  " + unchecked), std::string::npos) << command;
   EXPECT_EQ(tools.run("unseal M -o N", "s.tenon", key).status, 0);
   EXPECT_EQ(seal::slurp(tools.folder / "new"), seal::slurp(tools.folder / "m.onnx"));
   EXPECT_EQ(tools.run("seal M -o N", "s.tenon", key).status, 2) << "sealed already";
 
   seal_model(tools.plain.bytes(), tools.folder / "m.tenon", grants(may(R"("run","inspect")")));
+  EXPECT_NE(tools.run("inspect M", "m.tenon", key).text.find("counts as unsigned: holds no signature"), std::string::npos);
   for (const char* command : {"dump M", "explain M"}) {
     EXPECT_EQ(tools.run(command, "m.tenon", key).status, 0) << command;
     EXPECT_EQ(tools.run(command, "m.tenon", key + " >" + text).status, 3) << command;

@@ -49,6 +49,7 @@ TEST(SealedModel, says_where_it_came_from) {
   const Model unsigned_model = Model::load(path, o);
   EXPECT_TRUE(unsigned_model.origin().sealed);
   EXPECT_TRUE(unsigned_model.origin().signed_by.empty()) << "no signer is trusted, so none is reported";
+  EXPECT_EQ(unsigned_model.origin().claimed_by, std::vector<std::string>{seal::hex(seal::ed25519_public(secret(1)))});
   EXPECT_EQ(unsigned_model.origin().opened_by, seal::raw_key_principal(secret(0)));
   o.sealed.signers = {seal::hex(seal::ed25519_public(secret(1)))};
   const Model m = Model::load(path, o);
@@ -115,11 +116,51 @@ TEST(SealedModel, is_recognised_by_its_content_and_its_name) {
   EXPECT_EQ(load(sealed, [](SealedOptions& s) { s.signers = {std::string(64, 'a')}; }), "kSealUnsigned");
   EXPECT_EQ(load(sealed, [](SealedOptions& s) { s.key_files = {"/nonexistent"}; }), "kSealKeySource");
   EXPECT_EQ(load(sealed, [](SealedOptions& s) { s.key_commands = {{"kms", {}}}; }), "bad_usage");
-  const seal::Bytes bytes = seal::slurp(sealed);
-  EXPECT_EQ(outcome([&] { Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), with_key()); }), "not_supported");
+}
+
+Model from_memory(const seal::Bytes& bytes, const Options& o) { return Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), o); }
+
+TEST(SealedModel, opens_from_memory_as_from_a_file) {
+  const Folder folder;
+  const BranchModel plain;
+  const std::string path = folder / "m.tenon";
+  seal_model(plain.bytes(), path, R"({"v":1,"model":"acme/branch","release":7})", {1});
+  seal::Bytes bytes = seal::slurp(path);
+  const auto load = [&](const std::function<void(SealedOptions&)>& ask) {
+    Options o = with_key();
+    ask(o.sealed);
+    return outcome([&] { from_memory(bytes, o); });
+  };
+  Options o = with_key();
+  o.sealed.signers = {seal::hex(seal::ed25519_public(secret(1)))};
+  const Model a = Model::load(path, o), b = from_memory(bytes, o);
+  for (const bool yes : {false, true}) EXPECT_EQ(answer(a, yes), answer(b, yes));
+  EXPECT_EQ(a.dump(), b.dump());
+  EXPECT_EQ(b.origin().signed_by, o.sealed.signers);
+  EXPECT_EQ(b.origin().file_id, a.origin().file_id);
+  EXPECT_EQ(b.inspect().sealed.release, 7u);
+  EXPECT_EQ(load([](SealedOptions& s) { s.require_sealed = true, s.expect_model = "acme/branch", s.min_release = 7; }), "ok");
+  EXPECT_EQ(load([](SealedOptions& s) { s.min_release = 8; }), "kPolicyDenied");
+  EXPECT_EQ(load([](SealedOptions& s) { s.keys = with_key(9).sealed.keys; }), "kSealNoKey");
+  EXPECT_EQ(load([](SealedOptions& s) { s.signers = {std::string(64, 'a')}; }), "kSealUnsigned");
+
+  const auto cut = [&](size_t n) {
+    return outcome([&] { Model::from_memory(bytes.data(), static_cast<int64_t>(n), with_key()); });
+  };
+  EXPECT_EQ(cut(4095), "kNotSealed");
+  EXPECT_EQ(cut(4096), "kSealTruncated");
+  EXPECT_EQ(cut(bytes.size() - 1), "kSealTruncated");
+  bytes.push_back(0);
+  EXPECT_EQ(cut(bytes.size()), "kSealTrailing");
+  bytes.pop_back();
+  bytes[seal::load32(bytes.data() + 128) + 74 + 12 * ((1 << 16) + 32) + 100] ^= 1;
+  EXPECT_EQ(outcome([&] { answer(from_memory(bytes, o)); }), "kSealDamaged") << "signers are named: the digest is compared";
+  EXPECT_EQ(outcome([&] { answer(from_memory(bytes, with_key())); }), "kSealAuth");
+
   Options strict = with_key();
   strict.sealed.require_sealed = true;
   EXPECT_EQ(outcome([&] { Model::from_memory(plain.bytes().data(), static_cast<int64_t>(plain.bytes().size()), strict); }), "kNotSealed");
+  EXPECT_EQ(outcome([&] { Model::from_memory(nullptr, 0, strict); }), "kNotSealed");
 }
 
 TEST(SealedModel, damage_is_met_where_it_is_read) {
