@@ -1,10 +1,10 @@
 // conv of quantised src and weight with one channel a group, to u8, s8 or f32 in blocks of channels; and dynamic_conv and conv_integer, see
 // integer_operands.h. Bitwise the same on every level.
-// The taps of a window's row are the k of the int8 dot product: every lane of the copied rows holds a channel at kDot neighbouring positions, so
-// that a row of up to kDot taps costs one dot or two for kLanes results, where products of floats take one multiply-add a tap.
-// Each position is copied once: lane group j of a row holds the positions from j * kDot on. Windows begin at kDot / gcd(kDot, stride) different
-// places of a group, the phases; each phase has its own copy of the weights, moved to where they meet the positions. The taps of dilated rows
-// are no neighbours: there group x holds (src[x], src[x + dilation], ...), made from right to left by a shift, and there is one phase.
+// The taps of a window's row are the k of the int8 dot product: every lane of the copied rows holds a channel at kDot neighbouring
+// positions, so that a row of up to kDot taps costs one dot or two for kLanes results, where floats take one multiply-add a tap.
+// Each position is copied once: group j of a row holds the positions from j * kDot on. Windows begin at kDot / gcd(kDot, stride)
+// different places of a group, the phases; each phase has its own copy of the weights, moved to where they meet the positions. The taps
+// of dilated rows are no neighbours: there group x holds (src[x], src[x + dilation], ...), made by a shift, and there is one phase.
 // Weights less their zero points that do not fit a Right are the sum of two or three that do, and each row of taps costs as many.
 #include <cstring>
 
@@ -34,7 +34,8 @@ struct Strip {
   bool clamped;
 };
 
-// `Rounds` rounds of `Phases` results. `three`: windows of three taps that move by one or two, of which the first phases meet one group of two.
+// `Rounds` rounds of `Phases` results. `three`: windows of three taps that move by one or two; the first half of their phases meets one
+// group of two.
 template <int Phases, int Rounds, bool three>
 __attribute__((noinline)) void strip(const Strip& t) {
   constexpr int N = Phases * Rounds;
@@ -170,7 +171,8 @@ float cost(const Step& s) {
   const float vectors = static_cast<float>(p.c.n * p.blocks), rate = kLanes == 16 ? 3.5f : 6.f;
   const float copied = vectors * static_cast<float>(p.bands * p.rows_in(ceil_div(p.c.out[1], larger(int64_t{1}, p.bands))) * p.width) *
                        (p.aligned ? 2.f * kDot : 4.f);
-  const float sums = vectors * static_cast<float>(p.c.pixels()) * (static_cast<float>(p.c.taps[1] * p.parts * p.groups) * (kBytes8 ? 1.2f : 2.2f) + 8);
+  const float dots = static_cast<float>(p.c.taps[1] * p.parts * p.groups);
+  const float sums = vectors * static_cast<float>(p.c.pixels()) * (dots * (kBytes8 ? 1.2f : 2.2f) + 8);
   return (copied + sums) / rate + epilogue_cost(s, p.c.n * p.c.o * p.c.pixels()) + 300.f;
 }
 
@@ -198,7 +200,8 @@ void pack(const Step& s, void* packed) {
                 const int64_t x = g * kDot + k - f * p.c.stride[2];
                 *to = 0;
                 if (o >= p.c.o || x < 0 || x >= p.c.taps[2]) continue;
-                const int32_t v = byte(w, o * w.stride[0] + (w.rank > 3 ? y * w.stride[2] : 0) + x * w.stride[w.rank - 1]) - weight_zero(w, o);
+                const int64_t at = o * w.stride[0] + (w.rank > 3 ? y * w.stride[2] : 0) + x * w.stride[w.rank - 1];
+                const int32_t v = byte(w, at) - weight_zero(w, o);
                 *to = static_cast<Right>(p.parts == 1 ? v : part_of(v, part));
                 if (f == 0) sums[o] += *to;
               }
