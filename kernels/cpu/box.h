@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/cpu/operand.h"
+#include "kernels/cpu/simd.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -28,9 +29,28 @@ struct Box {
   }
 };
 
-// dst[i * dst_row + j] = src[i * src_row + j * src_step] where dst_row > src_row: reads along rows of src, in tiles that fit L1.
+// dst[i * dst_row + j * dst_column] = src[i * src_row + j * src_column], where rows are neighbours in src: in tiles that fit L1, elements
+// of four bytes in squares of vectors.
 template <class T>
 void transpose_plane(const T* src, T* dst, int64_t rows, int64_t columns, int64_t src_row, int64_t src_column, int64_t dst_row, int64_t dst_column) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (src_row == 1 && dst_column == 1) {
+      const float* from = reinterpret_cast<const float*>(src);
+      float* to = reinterpret_cast<float*>(dst);
+      for (int64_t i = 0; i < rows; i += kLanes)
+        for (int64_t j = 0; j < columns; j += kLanes) {
+          const int64_t high = smaller(kLanes, rows - i), wide = smaller(kLanes, columns - j);
+          V square[kLanes];
+          unroll<static_cast<int>(kLanes)>(
+              [&](auto c) TENON_INLINE { square[c] = c < wide ? load(from + i + (j + c) * src_column, high) : V(0.f); });
+          transpose(square);
+          unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE {
+            if (r < high) store(to + (i + r) * dst_row + j, square[r], wide);
+          });
+        }
+      return;
+    }
+  }
   constexpr int64_t kTile = 16;
   for (int64_t i0 = 0; i0 < rows; i0 += kTile)
     for (int64_t j0 = 0; j0 < columns; j0 += kTile) {
@@ -73,19 +93,27 @@ void copy_box(const Box& b, const T* src, T* dst, const Context& context) {
   const int64_t kPiece = 65536 / static_cast<int64_t>(sizeof(T));
   const int64_t pieces = across < 0 ? ceil_div(b.size[last], kPiece) : 1, piece = pieces > 1 ? kPiece : b.size[last];
   parallel(context, units * pieces, larger(1, int64_t{16384} / larger(1, pieces > 1 ? piece : each)), [&](int64_t begin, int64_t end, int) {
+    int64_t index[Box::kMost] = {}, from = 0, to = 0, part = begin % pieces;
+    for (int64_t i = last - 1, unit = begin / pieces; i >= 0; --i) {
+      if (i == across) continue;
+      index[i] = unit % b.size[i], unit /= b.size[i];
+      from += index[i] * b.src[i], to += index[i] * b.dst[i];
+    }
     for (int64_t u = begin; u < end; ++u) {
-      int64_t unit = u / pieces, from = 0, to = 0;
-      for (int i = last - 1; i >= 0; --i) {
-        if (i == across) continue;
-        const int64_t index = unit % b.size[i];
-        unit /= b.size[i];
-        from += index * b.src[i], to += index * b.dst[i];
-      }
       if (across >= 0) {
         transpose_plane(src + from, dst + to, b.size[across], b.size[last], b.src[across], b.src[last], b.dst[across], b.dst[last]);
       } else {
-        const int64_t first = u % pieces * piece;
-        copy_run(src + from + first * b.src[last], dst + to + first * b.dst[last], smaller(piece, b.size[last] - first), b.src[last], b.dst[last]);
+        const int64_t first = part * piece;
+        const int64_t n = smaller(piece, b.size[last] - first);
+        copy_run(src + from + first * b.src[last], dst + to + first * b.dst[last], n, b.src[last], b.dst[last]);
+      }
+      if (++part < pieces) continue;
+      part = 0;
+      for (int i = last - 1; i >= 0; --i) {
+        if (i == across) continue;
+        from += b.src[i], to += b.dst[i];
+        if (++index[i] < b.size[i]) break;
+        from -= b.src[i] * b.size[i], to -= b.dst[i] * b.size[i], index[i] = 0;
       }
     }
   });

@@ -352,7 +352,9 @@ void run(const Step& s, const Context& context) noexcept {
 template <Source source>
 struct Static {
   static int axis(const Operand&) { return 0; }
-  static constexpr const char* packing = source == Source::blocked ? "int8_oihw_blocked_with_numbers_" TENON_ISA_NAME : "int8_oihw_plain_with_numbers_" TENON_ISA_NAME;
+  static const char* packing(const Step&) {
+    return source == Source::blocked ? "int8_oihw_blocked_with_numbers_" TENON_ISA_NAME : "int8_oihw_plain_with_numbers_" TENON_ISA_NAME;
+  }
   static const void* attributes(const Step& s) { return s.attributes; }
   static constexpr auto reject = &TENON_ISA::reject<source>;
   static constexpr auto needs = &TENON_ISA::needs<source>;

@@ -46,8 +46,7 @@ void read_real(const Operand& o, int64_t at, float* to, int64_t n) {
     case DType::bf16: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, load_bf16(data<uint16_t>(o) + at + i, lanes), lanes); });
     case DType::u8: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<uint8_t>(o) + at + i, lanes)), lanes); });
     case DType::boolean:
-      for (int64_t i = 0; i < n; ++i) to[i] = data<uint8_t>(o)[at + i] != 0;
-      return;
+      return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(least(load(data<uint8_t>(o) + at + i, lanes), I(1))), lanes); });
     case DType::s8: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<int8_t>(o) + at + i, lanes)), lanes); });
     case DType::s32: return vectors(n, [&](int64_t i, int64_t lanes) { store(to + i, real(load(data<int32_t>(o) + at + i, lanes)), lanes); });
     default:

@@ -1,5 +1,5 @@
-// Sums of products along rows of both sides, which are read where they lie: what is left of a product with a transposed right side that has few
-// rows, such as the scores of a decoder's queries against its cache. The sums of kLanes columns are folded into one vector.
+// Sums of products along rows of both sides, which are read where they lie: a product with a transposed right side that has few rows,
+// such as the scores of a decoder's queries against its cache. The sums of kLanes columns are folded into one vector.
 #pragma once
 
 #include "kernels/cpu/tile.h"

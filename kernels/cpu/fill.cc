@@ -1,4 +1,5 @@
-// Ops whose elements are decided by their place: range of integers, and trilu of any type of 1, 2, 4 or 8 bytes. Plain operands without gaps.
+// Ops whose elements are decided by their place: range of integers, and trilu of any type of 1, 2, 4 or 8 bytes. Plain operands without
+// gaps.
 #include "kernels/cpu/box.h"
 #include "ops/trilu.h"
 
@@ -50,10 +51,9 @@ void run_trilu(const Step& s, const Context& context) noexcept {
       const int64_t cut = larger(int64_t{0}, smaller(r % rows + diagonal + (upper ? 0 : 1), columns));
       const char* from = data<char>(src) + r * columns * bytes;
       char* to = mutable_data<char>(dst) + r * columns * bytes;
-      const auto copy = [&](int64_t first, int64_t last) { std::memcpy(to + first * bytes, from + first * bytes, static_cast<size_t>((last - first) * bytes)); };
-      const auto clear = [&](int64_t first, int64_t last) { std::memset(to + first * bytes, 0, static_cast<size_t>((last - first) * bytes)); };
-      if (upper) clear(0, cut), copy(cut, columns);
-      else copy(0, cut), clear(cut, columns);
+      const int64_t kept = (upper ? columns - cut : cut) * bytes, first = upper ? cut * bytes : 0;
+      std::memcpy(to + first, from + first, static_cast<size_t>(kept));
+      std::memset(to + (upper ? 0 : kept), 0, static_cast<size_t>(columns * bytes - kept));
     }
   });
 }

@@ -2,8 +2,8 @@
 // b is packed into panels of up to three vectors, [panel][k][vectors of the panel]: once when it is constant, else into scratch; with
 // few rows it is read where it lies. a is read in place, one number a row of the tile, whatever its strides. The work is cut into
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
-// A constant b of u8 or s8, with one scale and zero point or one a column, is packed as it is stored (byte_panels.h): a few rows make it real in
-// registers, so that they move a quarter of the memory, and more rows do it for a piece of a panel at a time, which L1 holds.
+// A constant b of u8 or s8, with one scale and zero point or one a column, is packed as it is stored (byte_panels.h): a few rows make it
+// real in registers, so that they move a quarter of the memory, and more rows do it for a piece of a panel at a time, which L1 holds.
 // A transposed b of a few rows is read where it lies too (dots.h).
 #include "kernels/cpu/byte_panels.h"
 #include "kernels/cpu/dots.h"
@@ -42,7 +42,8 @@ void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float
       for (; i < k; i += kLanes) {
         const int64_t rows = smaller(kLanes, k - i);
         V square[kLanes];
-        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i, rows) : V(0.f); });
+        unroll<static_cast<int>(kLanes)>(
+            [&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i, rows) : V(0.f); });
         transpose(square);
         unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE {
           if (r < rows) store(dst + (i + r) * wide * kLanes, square[r]);
@@ -104,7 +105,8 @@ const char* reject_bytes(const Step& s) {
   if (!is_f32(s.src[0])) return "a is not f32";
   if (!is_quantised(b) || b.rank < 2) return "b is not a quantised matrix";
   if (!b.constant) return "b is not constant";
-  if (b.per_axis && b.scale_axis != b.rank - (static_cast<const Matmul*>(s.attributes)->transpose_b ? 2 : 1)) return "the scales of b are not those of columns";
+  const int columns = b.rank - (static_cast<const Matmul*>(s.attributes)->transpose_b ? 2 : 1);
+  if (b.per_axis && b.scale_axis != columns) return "the scales of b are not those of columns";
   return reject_result(s);
 }
 
@@ -129,7 +131,8 @@ Needs needs_packed(const Step& s) {
 
 Needs needs_bytes(const Step& s) {
   const Problem p(s);
-  return {.packing = static_cast<const Matmul*>(s.attributes)->transpose_b ? "byte_panels_of_nk_" TENON_ISA_NAME : "byte_panels_of_kn_" TENON_ISA_NAME,
+  const bool transposed = static_cast<const Matmul*>(s.attributes)->transpose_b;
+  return {.packing = transposed ? "byte_panels_of_nk_" TENON_ISA_NAME : "byte_panels_of_kn_" TENON_ISA_NAME,
           .packed_bytes = p.b_items(s) * packed_floats(p),
           .worker_scratch_bytes = known(s.src[0]) && p.m > kByteRows ? kUnpackedBytes + copied_bytes(p) : 0};
 }
@@ -156,7 +159,8 @@ float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
 
 float cost_bytes(const Step& s) {
   const Problem p(s);
-  return multiply_cost(s, p, 1) + static_cast<float>(p.batch * ceil_div(p.m, kBlockRows) * packed_floats(p)) * (p.m > kByteRows ? 0.8f : 0.4f) / kLanes;
+  const float made_real = static_cast<float>(p.batch * ceil_div(p.m, kBlockRows) * packed_floats(p));
+  return multiply_cost(s, p, 1) + made_real * (p.m > kByteRows ? 0.8f : 0.4f) / kLanes;
 }
 
 float cost_unpacked(const Step& s) {
@@ -205,8 +209,8 @@ struct Panels {
 };
 
 // `spare`: for bytes that many rows make real, kUnpackedBytes.
-void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy,
-                    float* spare) {
+void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels,
+                    float* copy, float* spare) {
   const bool folded = p.batch == 1;
   const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
   const int64_t right_item = folded ? 0 : b_item(s, p, item);

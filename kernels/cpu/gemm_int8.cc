@@ -329,7 +329,7 @@ void run_unpacked(const Step& s, const Context& context) noexcept {
 
 struct Packed {
   static int axis(const Operand& b) { return b.rank - 1; }
-  static constexpr char packing[] = "int8_panels_of_kn_with_numbers_" TENON_ISA_NAME;
+  static const char* packing(const Step&) { return "int8_panels_of_kn_with_numbers_" TENON_ISA_NAME; }
   static const void* attributes(const Step&) {
     static constexpr Matmul kPlain;
     return &kPlain;

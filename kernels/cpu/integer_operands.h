@@ -92,8 +92,9 @@ struct WithNumbers {
   }
 
   static Needs needs(const Step& s) {
-    Needs n = Static::needs(Typed(s, Static::attributes(s)).step);
-    n.packing = Static::packing, n.packed_bytes += numbers_bytes(s);
+    const Typed typed(s, Static::attributes(s));
+    Needs n = Static::needs(typed.step);
+    n.packing = Static::packing(typed.step), n.packed_bytes += numbers_bytes(s);
     if (!is_dynamic(s) || !known(s.src[0])) return n;
     Operand src = s.src[0];  // in the layout that it will have
     if (n.src == Wants::blocked) src.block = n.block, src.block_axis = 1;

@@ -1,5 +1,6 @@
 // pointwise on integers: a program of scalar functions over operands that broadcast, integers of any width and bool. Any layout, all
 // operands alike. Exact: cells of 64 bits, each row rounded to its own type by keeping the low bits, as the reference does.
+// Loops go by kGroup cells, a constant that the compiler makes vectors of; what is computed beyond the last element is not used.
 #include "kernels/cpu/pointwise.h"
 #include "kernels/cpu/simd.h"
 #include "ops/elementwise.h"
@@ -12,7 +13,7 @@ extern const KernelTable pointwise_whole_table{nullptr, 0};  // nothing that the
 namespace {
 
 constexpr int kRows = 8, kOperandsHere = 6;
-constexpr int64_t kBlock = 256;
+constexpr int64_t kBlock = 512, kGroup = 16;
 
 bool whole(DType t) { return is_integer(t) || t == DType::boolean; }
 
@@ -31,34 +32,51 @@ void with_type(DType t, const Body& body) {
   }
 }
 
-void read(const Operand& o, int64_t at, int64_t step, int64_t n, int64_t* to) {
+// body(i) for i = 0 .. n-1.
+template <class Body>
+TENON_INLINE inline void groups(int64_t n, Body body) {
+  int64_t i = 0;
+  for (; i + kGroup <= n; i += kGroup)
+    for (int64_t k = 0; k < kGroup; ++k) body(i + k);
+  for (; i < n; ++i) body(i);
+}
+
+void read(const Operand& o, int64_t at, int64_t step, int64_t n, int64_t* __restrict to) {
   const bool truth = is(o, DType::boolean);
   with_type(static_cast<DType>(o.dtype), [&](auto type) {
     const auto* p = data<decltype(type)>(o) + at;
-    if (truth)
-      for (int64_t i = 0; i < n; ++i) to[i] = p[i * step] != 0;
-    else
-      for (int64_t i = 0; i < n; ++i) to[i] = static_cast<int64_t>(p[i * step]);
+    const auto value = [&](int64_t i) TENON_INLINE { return truth ? p[i] != 0 : static_cast<int64_t>(p[i]); };
+    if (step == 0) {
+      const int64_t all = value(0);
+      groups(n, [&](int64_t i) TENON_INLINE { to[i] = all; });
+    } else if (step == 1 && !truth) {
+      groups(n, [&](int64_t i) TENON_INLINE { to[i] = static_cast<int64_t>(p[i]); });
+    } else {
+      for (int64_t i = 0; i < n; ++i) to[i] = value(i * step);
+    }
   });
+  for (int64_t i = n; i < round_up(n, kGroup); ++i) to[i] = 0;
 }
 
-void write(const int64_t* from, const Operand& o, int64_t at, int64_t step, int64_t n) {
+void write(const int64_t* __restrict from, const Operand& o, int64_t at, int64_t step, int64_t n) {
   with_type(static_cast<DType>(o.dtype), [&](auto type) {
-    auto* p = mutable_data<decltype(type)>(o) + at;
-    for (int64_t i = 0; i < n; ++i) p[i * step] = static_cast<decltype(type)>(from[i]);
+    auto* __restrict p = mutable_data<decltype(type)>(o) + at;
+    if (step == 1) groups(n, [&](int64_t i) TENON_INLINE { p[i] = static_cast<decltype(type)>(from[i]); });
+    else
+      for (int64_t i = 0; i < n; ++i) p[i * step] = static_cast<decltype(type)>(from[i]);
   });
 }
 
 void narrow(int64_t* v, int64_t n, DType t) {
   if (t == DType::s64 || t == DType::u64 || t == DType::boolean) return;
   with_type(t, [&](auto type) {
-    for (int64_t i = 0; i < n; ++i) v[i] = static_cast<int64_t>(static_cast<decltype(type)>(v[i]));
+    groups(n, [&](int64_t i) TENON_INLINE { v[i] = static_cast<int64_t>(static_cast<decltype(type)>(v[i])); });
   });
 }
 
 template <class Body>
-TENON_INLINE inline void each(const int64_t* a, const int64_t* b, const int64_t* c, int64_t* dst, int64_t n, Body body) {
-  for (int64_t i = 0; i < n; ++i) dst[i] = body(Whole(a[i]), Whole(b[i]), Whole(c[i]));
+TENON_INLINE inline void each(const int64_t* a, const int64_t* b, const int64_t* c, int64_t* __restrict dst, int64_t n, Body body) {
+  groups(round_up(n, kGroup), [&](int64_t i) TENON_INLINE { dst[i] = body(Whole(a[i]), Whole(b[i]), Whole(c[i])); });
 }
 TENON_INLINE inline int64_t number(Whole v) { return v.v; }
 TENON_INLINE inline int64_t number(bool v) { return v; }

@@ -1,8 +1,8 @@
 // reduce, f32: sum, mean, max, min, prod, l1, l2, sum_square, log_sum over any axes. Tolerance 1e-5 of the largest sum of magnitudes.
 // Axes are walked in memory order, neighbours of one kind merged. Where the innermost axis is reduced, runs of src are folded into four
 // vectors; where it is kept, vectors of dst collect over the reduced axes, in stretches of about as many terms as there are stretches: the
-// error of one long sum grows with its length, and all terms may round the same way. Blocked layouts are of the second kind: the block is the
-// innermost axis and is kept.
+// error of one long sum grows with its length, and all terms may round the same way. Blocked layouts are of the second kind: the block is
+// the innermost axis and is kept.
 // arg_max, arg_min, f32: the index of the best along one axis, line by line.
 #include "kernels/cpu/box.h"
 #include "kernels/cpu/simd.h"
@@ -273,15 +273,21 @@ void run_arg(const Step& s, const Context& context) noexcept {
 Needs needs_arg(const Step&) { return {}; }
 float cost_arg(const Step& s) { return 40 + static_cast<float>(count(*s.src)) * 0.6f; }
 
-#define TENON_ARG(op_, greatest_)                                                                                                              \
-  {                                                                                                                                            \
-    .name = op_ "_f32_lines_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_arg, .needs = needs_arg, .cost = cost_arg, \
-    .pack = nullptr, .run = run_arg<greatest_>                                                                                               \
-  }
+template <bool greatest>
+constexpr Kernel arg_kernel(const char* name, const char* op) {
+  return {.name = name,
+          .op = op,
+          .isa = TENON_ISA_LEVEL,
+          .reject = reject_arg,
+          .needs = needs_arg,
+          .cost = cost_arg,
+          .pack = nullptr,
+          .run = run_arg<greatest>};
+}
 
 const Kernel kKernels[] = {
-    TENON_ARG("arg_max", true),
-    TENON_ARG("arg_min", false),
+    arg_kernel<true>("arg_max_f32_lines_" TENON_ISA_NAME, "arg_max"),
+    arg_kernel<false>("arg_min_f32_lines_" TENON_ISA_NAME, "arg_min"),
     {.name = "reduce_f32_vectors_" TENON_ISA_NAME, .op = "reduce", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
 };
 }  // namespace

@@ -148,7 +148,8 @@ class Folder {
       all += *bytes;
       largest_out = std::max(largest_out, count_of(graph_.value(v).type.shape));
     }
-    const bool once = n.op->moves || n.op->function != kNoFunction || n.op == &ops::cast || n.op == &ops::quantize || n.op == &ops::dequantize;
+    const bool converts = n.op == &ops::cast || n.op == &ops::quantize || n.op == &ops::dequantize;
+    const bool once = n.op->moves || n.op->function != kNoFunction || converts;
     if (!once && static_cast<double>(largest_in) * static_cast<double>(largest_out) > kMostWork) return false;
     return context_.folded_bytes + all <= context_.limits.fold_bytes;
   }

@@ -187,7 +187,9 @@ void expect_no_calls_but_to_wake(const std::string& traced) {
   EXPECT_LE(calls.futex_main, kRuns);
 }
 
-TEST_P(EveryModel, makes_no_system_call_but_to_wake) { expect_no_calls_but_to_wake(std::string("Steady/EveryModel.runs_while_traced/") + GetParam().name); }
+TEST_P(EveryModel, makes_no_system_call_but_to_wake) {
+  expect_no_calls_but_to_wake(std::string("Steady/EveryModel.runs_while_traced/") + GetParam().name);
+}
 
 INSTANTIATE_TEST_SUITE_P(Steady, EveryModel, testing::ValuesIn(kCases), [](const auto& info) { return info.param.name; });
 

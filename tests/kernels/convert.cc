@@ -15,7 +15,9 @@ Source drawn(Random& r, DType type, const std::vector<int64_t>& shape) {
 TEST(ConvertKernels, agree) {
   sweep([](int64_t n, Random& r) {
     const std::vector<int64_t> shape = r.chance(0.5) ? std::vector<int64_t>{n} : std::vector<int64_t>{r.in(1, 2), n, r.in(1, 4)};
-    const auto type = [&] { return r.pick({DType::f32, DType::f64, DType::f16, DType::bf16, DType::s64, DType::s32, DType::s8, DType::u8, DType::boolean}); };
+    const auto type = [&] {
+      return r.pick({DType::f32, DType::f64, DType::f16, DType::bf16, DType::s64, DType::s32, DType::s8, DType::u8, DType::boolean});
+    };
     for (int i = 0; i < 4; ++i) check("cast", Cast{.to = type()}, {drawn(r, type(), shape)});
 
     const int64_t axis = r.in(0, static_cast<int64_t>(shape.size()) - 1);

@@ -9,7 +9,10 @@ Source stored_in_bytes(Random& r, const std::vector<int64_t>& shape, int column)
   std::vector<float> scales(r.chance(0.5) ? 1 : static_cast<size_t>(shape[static_cast<size_t>(column)]));
   std::vector<int32_t> zeros(scales.size());
   const DType type = r.pick({DType::u8, DType::s8});
-  for (size_t i = 0; i < scales.size(); ++i) scales[i] = static_cast<float>(r.real(0.01, 0.02)), zeros[i] = static_cast<int32_t>(r.in(lowest(type), highest(type)));
+  for (size_t i = 0; i < scales.size(); ++i) {
+    scales[i] = static_cast<float>(r.real(0.01, 0.02));
+    zeros[i] = static_cast<int32_t>(r.in(lowest(type), highest(type)));
+  }
   return constant(quantised(type, shape, scales, zeros, scales.size() == 1 ? -1 : column));
 }
 

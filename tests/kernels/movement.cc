@@ -63,6 +63,8 @@ void check_box(int64_t n, Random& r) {
   Transpose t;
   for (int64_t i = 0; i < rank; ++i) t.perm.insert(t.perm.begin() + r.in(0, i), i);
   check_move("transpose", t, {src});
+  check_move("transpose", Transpose{{1, 0}}, {any(r, {n, r.in(1, 40)})});
+  check_move("transpose", Transpose{{0, 2, 1}}, {f32({r.in(1, 3), r.in(1, 40), n})});
 
   std::vector<int64_t> starts, ends, axes, steps;
   for (int64_t i = 0; i < rank; ++i) {

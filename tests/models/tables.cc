@@ -40,9 +40,9 @@ OwnedTensor magika_features(const std::string& content) {
   return out;
 }
 
-// Of a short file nearly all rows of a normalisation are the same padding, so that its variance, the mean of squares less the square of the mean,
-// cancels: there any two engines differ, ONNX Runtime from float64 by up to 3.3e-3. A score is right that is within 1e-4 of float64, or nearer to it
-// than the model's own answer, which is ONNX Runtime's.
+// Of a short file nearly all rows of a normalisation are the same padding, so that its variance, the mean of squares less the square of the
+// mean, cancels: there any two engines differ, ONNX Runtime from float64 by up to 3.3e-3. A score is right that is within 1e-4 of float64,
+// or nearer to it than the model's own answer, which is ONNX Runtime's.
 TEST(Magika, names_file_types) {
   TENON_NEEDS_SHARED();
   Engine engine("magika_v3_3/model.onnx");
@@ -56,7 +56,8 @@ TEST(Magika, names_file_types) {
     const Tensor chances = engine.run({magika_features(decode_base64(example.at("content_base64")))})[0];
     const int64_t top = best(chances.as<float>(), chances.count());
     right += labels.at(static_cast<size_t>(top)) == truth.at("dl");
-    const double gap = std::abs(chances.as<float>()[top] - exact[count]), stored_gap = std::abs(truth.at("score").get<double>() - exact[count]);
+    const double gap = std::abs(chances.as<float>()[top] - exact[count]);
+    const double stored_gap = std::abs(truth.at("score").get<double>() - exact[count]);
     near += gap < 1e-4;
     nearer += gap <= stored_gap;
     EXPECT_TRUE(gap < 1e-4 || gap <= stored_gap) << "example " << count << ": " << gap << " from float64, the stored answer " << stored_gap;
