@@ -16,7 +16,7 @@ void quantise_run(const float* src, T* dst, int64_t n, float scale, int32_t zero
   const V by(scale), least_value(static_cast<float>(low - zero)), most_value(static_cast<float>(high - zero));
   const I shift(zero);
   vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE {
-    const V q = round_even(load(src + i, lanes) / by);
+    const V q = round_even(quotient(load(src + i, lanes), by));
     store(dst + i, rounded(least(most(where(q == q, q, least_value), least_value), most_value)) + shift, lanes);
   });
 }

@@ -299,6 +299,13 @@ TENON_INLINE inline I bits(V v) { return I(vreinterpretq_s32_f32(v)); }
 TENON_INLINE inline V from_bits(I v) { return V(vreinterpretq_f32_s32(v)); }
 #endif
 
+// Divided and rounded once. (The operator of xsimd 8.1 estimates on NEON.)
+#if defined(__aarch64__)
+TENON_INLINE inline V quotient(V a, V b) { return V(vdivq_f32(a, b)); }
+#else
+TENON_INLINE inline V quotient(V a, V b) { return a / b; }
+#endif
+
 // Shifts of each lane; to the right with the sign. (The operators of xsimd 8.1 refuse most counts on NEON.)
 #if defined(__AVX512BW__)
 template <int n>
@@ -613,15 +620,15 @@ TENON_INLINE inline V log1p(V x) {
   const V f = log_reduced(u, n);
   const V lost = where(x > V(1.f), V(1.f) - (u - x), x - (u - V(1.f)));  // 1 + x - u
   const V exact = where(n == V(0.f), x, f);
-  const V joined = log_joined(exact, n, where(n == V(0.f), V(0.f), lost / u));
+  const V joined = log_joined(exact, n, where(n == V(0.f), V(0.f), quotient(lost, u)));
   return where(x == V(0.f), x, log_edges(u, joined));
 }
 
-TENON_INLINE inline V sigmoid(V x) { return V(1.f) / (V(1.f) + exp(-x)); }
+TENON_INLINE inline V sigmoid(V x) { return quotient(V(1.f), V(1.f) + exp(-x)); }
 
 TENON_INLINE inline V tanh(V x) {
   const V e = expm1(least(abs(x), V(10.f)) * V(2.f));
-  return with_sign(e / (e + V(2.f)), x);
+  return with_sign(quotient(e, e + V(2.f)), x);
 }
 
 // Below 0.93 an odd polynomial, above it 1 - exp(-polynomial); both fitted for equal relative and absolute error.
@@ -646,8 +653,6 @@ TENON_INLINE inline V erf(V x) {
   return where(t < V(0.93f), fma(p, x, x), where(t == t, with_sign(far, x), x));
 }
 
-TENON_INLINE inline V quotient(V a, V b) { return a / b; }
-
 // a - b * trunc(a / b), exact as C's fmod while the quotient is below 2^24; larger ones lose low bits of a.
 TENON_INLINE inline V remainder_of(V a, V b) {
   const V d = abs(b);
@@ -658,7 +663,7 @@ TENON_INLINE inline V remainder_of(V a, V b) {
   for (int i = 0; i < 4; ++i) p[i] = std::fmod(p[i], q[i]);
   r = load(p);
 #else
-  r = fma(trunc(r / d), -d, r);
+  r = fma(trunc(quotient(r, d)), -d, r);
   r = where(r < V(0.f), r + d, where(r >= d, r - d, r));
 #endif
   return where(d == V(INFINITY), where(abs(a) < V(INFINITY), a, V(NAN)), with_sign(r, a));

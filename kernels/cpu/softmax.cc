@@ -36,7 +36,7 @@ void lines(const float* src, float* dst, int64_t n, int64_t step, int64_t lanes,
     if (!logarithm) store(dst + i * step, e, lanes);
     sum += e;
   }
-  const V scale = V(1.f) / sum, less = top + log(sum);
+  const V scale = quotient(V(1.f), sum), less = top + log(sum);
   for (int64_t i = 0; i < n; ++i) {
     if (logarithm) store(dst + i * step, load(src + i * step, lanes) - less, lanes);
     else store(dst + i * step, load(dst + i * step, lanes) * scale, lanes);
