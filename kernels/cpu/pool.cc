@@ -1,5 +1,6 @@
 // max_pool and average_pool, f32. Blocked: a pixel is a vector of channels, windows are walked tap by tap over the taps that fall on
-// the source. Plain: the same over one channel at a time, rows of dst in vectors where the window moves by one.
+// the source; wide ones along each row of src first, and then across the rows. Plain: the same over one channel at a time, rows of dst in
+// vectors where the window moves by one.
 #include "kernels/cpu/operand.h"
 #include "kernels/cpu/simd.h"
 #include "ops/pool.h"
@@ -33,6 +34,7 @@ struct Taps {
 };
 Taps taps(const Geometry& g, int axis, int64_t i) {
   const int64_t origin = i * g.stride[axis] - g.before[axis], d = g.dilation[axis];
+  if (origin >= 0 && origin + (g.taps[axis] - 1) * d < g.src[axis]) return {0, g.taps[axis], origin, g.taps[axis]};
   const int64_t first = origin < 0 ? ceil_div(-origin, d) : 0;
   const int64_t end = smaller(g.taps[axis], origin < g.src[axis] ? ceil_div(g.src[axis] - origin, d) : 0);
   const int64_t within = smaller(g.taps[axis], larger(int64_t{0}, ceil_div(g.src[axis] + g.after[axis] - origin, d)));
@@ -40,15 +42,18 @@ Taps taps(const Geometry& g, int axis, int64_t i) {
 }
 
 template <bool average>
-V window(const float* src, const int64_t* step, const Geometry& g, const Taps* t, int64_t lanes, float scale) {
+TENON_INLINE inline V joined(V a, V v) {
+  return average ? a + v : most(a, v);
+}
+
+template <bool average, class Read>
+TENON_INLINE inline V window(const float* src, const int64_t* step, const Geometry& g, const Taps* t, float scale, Read read) {
   V sum(average ? 0.f : -INFINITY);
   for (int64_t z = t[0].first; z < t[0].first + t[0].count; ++z)
     for (int64_t y = t[1].first; y < t[1].first + t[1].count; ++y) {
-      const float* row = src + (t[0].origin + z * g.dilation[0]) * step[0] + (t[1].origin + y * g.dilation[1]) * step[1];
-      for (int64_t x = t[2].first; x < t[2].first + t[2].count; ++x) {
-        const V v = load(row + (t[2].origin + x * g.dilation[2]) * step[2], lanes);
-        sum = average ? sum + v : most(sum, v);
-      }
+      const float* at = src + (t[0].origin + z * g.dilation[0]) * step[0] + (t[1].origin + y * g.dilation[1]) * step[1];
+      at += (t[2].origin + t[2].first * g.dilation[2]) * step[2];
+      for (int64_t x = t[2].count; x > 0; --x, at += g.dilation[2] * step[2]) sum = joined<average>(sum, read(at));
     }
   return average ? sum * V(scale) : sum;
 }
@@ -67,24 +72,86 @@ const char* reject(const Step& s) {
   return reject_gaps(s);
 }
 
-Needs needs_blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }
+// Bands of rows of dst, of each the rows of src that it meets, pooled along themselves, in scratch.
+struct Bands {
+  static constexpr int64_t kBytes = 256 << 10;
+  bool wide;  // whether that saves work
+  int64_t count = 1, rows = 0;  // of src, in the largest band
+
+  Bands(const Geometry& g, int64_t planes) : wide(g.taps[0] == 1 && g.stride[0] == 1 && g.taps[1] * g.taps[2] > 2 * (g.taps[1] + g.taps[2])) {
+    const int64_t reach = (g.taps[1] - 1) * g.dilation[1], row_bytes = larger(int64_t{1}, g.dst[2] * kLanes * 4);
+    const int64_t most = larger(int64_t{1}, (kBytes / row_bytes - reach) / g.stride[1]);
+    count = larger(ceil_div(g.dst[1], most), smaller(ceil_div(8, larger(int64_t{1}, planes)), ceil_div(g.dst[1], reach + 1)));
+    rows = smaller((ceil_div(g.dst[1], larger(int64_t{1}, count)) - 1) * g.stride[1] + reach + 1, g.src[1]);
+  }
+};
+int64_t planes_of(const Step& s) { return s.src->size[0] * ceil_div(s.src->size[1], kLanes); }
+
+Needs needs_blocked(const Step& s) {
+  Needs n{.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)};
+  if (!known(*s.src) || !known(*s.dst)) return n;
+  const Geometry g = geometry(s);
+  if (const Bands b(g, planes_of(s) * g.dst[0]); b.wide) n.worker_scratch_bytes = b.rows * g.dst[2] * kLanes * 4;
+  return n;
+}
 Needs needs_plain(const Step&) { return {}; }
 
 float work(const Step& s) {
   const Geometry g = geometry(s);
   return static_cast<float>(count(*s.dst) * g.taps[0] * g.taps[1] * g.taps[2]);
 }
-float cost_blocked(const Step& s) { return 60 + work(s) / kLanes; }
+float cost_blocked(const Step& s) {
+  const Geometry g = geometry(s);
+  const float along = static_cast<float>(g.taps[1] + g.taps[2]), all = static_cast<float>(g.taps[1] * g.taps[2]);
+  return 60 + work(s) * (Bands(g, planes_of(s) * g.dst[0]).wide ? 1.5f * along / all : 1.f) / kLanes;
+}
 float cost_plain(const Step& s) {
   const Geometry g = geometry(s);
   return 60 + work(s) / (g.stride[2] == 1 ? kLanes / 2 : 1);
 }
 
 template <bool average>
+void run_wide(const Step& s, const Context& context, const Geometry& g, const Bands& b) {
+  const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
+  const int64_t row = g.src[2] * kLanes, pooled = g.dst[2] * kLanes;
+  parallel(context, planes_of(s) * g.dst[0] * b.count, 1, [&](int64_t begin, int64_t end, int worker) {
+    float* rows = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
+    for (int64_t u = begin; u < end; ++u) {
+      const Range band = piece(g.dst[1], b.count, u % b.count);
+      if (band.begin == band.end) continue;
+      const int64_t first = larger(int64_t{0}, taps(g, 1, band.begin).origin);
+      const int64_t last = smaller(g.src[1], taps(g, 1, band.end - 1).origin + (g.taps[1] - 1) * g.dilation[1] + 1);
+      const float* src = data(*s.src) + u / b.count * g.src[1] * row;
+      float* dst = mutable_data(*s.dst) + u / b.count * g.dst[1] * pooled;
+      Taps t[3] = {{0, 1, 0, 1}, {}, {}};
+      for (int64_t y = first; y < last; ++y)
+        for (int64_t x = 0; x < g.dst[2]; ++x) {
+          const Taps along = taps(g, 2, x);
+          V sum(average ? 0.f : -INFINITY);
+          const float* at = src + y * row + (along.origin + along.first * g.dilation[2]) * kLanes;
+          for (int64_t i = 0; i < along.count; ++i) sum = joined<average>(sum, load(at + i * g.dilation[2] * kLanes));
+          store(rows + (y - first) * pooled + x * kLanes, sum);
+        }
+      for (int64_t y = band.begin; y < band.end; ++y) {
+        t[1] = taps(g, 1, y);
+        const float* at = rows + (t[1].origin + t[1].first * g.dilation[1] - first) * pooled;
+        for (int64_t x = 0; x < g.dst[2]; ++x) {
+          V sum(average ? 0.f : -INFINITY);
+          for (int64_t i = 0; i < t[1].count; ++i) sum = joined<average>(sum, load(at + i * g.dilation[1] * pooled + x * kLanes));
+          if constexpr (average) t[2] = taps(g, 2, x), sum *= V(scale_of(t, include));
+          store(dst + y * pooled + x * kLanes, sum);
+        }
+      }
+    }
+  });
+}
+
+template <bool average>
 void run_blocked(const Step& s, const Context& context) noexcept {
   const Geometry g = geometry(s);
+  const int64_t planes = planes_of(s);
+  if (const Bands b(g, planes * g.dst[0]); b.wide) return run_wide<average>(s, context, g, b);
   const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
-  const int64_t blocks = ceil_div(s.src->size[1], kLanes), planes = s.src->size[0] * blocks;
   const int64_t step[3] = {g.src[1] * g.src[2] * kLanes, g.src[2] * kLanes, kLanes};
   const int64_t plane = g.src[0] * step[0], rows = g.dst[0] * g.dst[1];
   parallel(context, planes * rows, larger(int64_t{1}, int64_t{2048} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])), [&](int64_t begin, int64_t end, int) {
@@ -94,7 +161,8 @@ void run_blocked(const Step& s, const Context& context) noexcept {
       Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
       for (int64_t x = 0; x < g.dst[2]; ++x) {
         t[2] = taps(g, 2, x);
-        store(dst + x * kLanes, window<average>(src, step, g, t, kLanes, average ? scale_of(t, include) : 1.f));
+        const float scale = average ? scale_of(t, include) : 1.f;
+        store(dst + x * kLanes, window<average>(src, step, g, t, scale, [](const float* at) TENON_INLINE { return load(at); }));
       }
     }
   });
@@ -116,7 +184,8 @@ void run_plain(const Step& s, const Context& context) noexcept {
         // Neighbouring windows with all their taps on the source are one vector when the window moves by one.
         const int64_t reach = g.src[2] - (g.taps[2] - 1) * g.dilation[2] + g.before[2] - x;
         const int64_t lanes = g.stride[2] == 1 && t[2].count == g.taps[2] ? smaller(kLanes, smaller(reach, g.dst[2] - x)) : 1;
-        store(dst + x, window<average>(src, step, g, t, lanes, average ? scale_of(t, include) : 1.f), lanes);
+        const float scale = average ? scale_of(t, include) : 1.f;
+        store(dst + x, window<average>(src, step, g, t, scale, [=](const float* at) TENON_INLINE { return load(at, lanes); }), lanes);
         x += lanes;
       }
     }

@@ -124,7 +124,9 @@ void Executor::run_branch(int step, const Context& context) {
   frame_.provide(p);
   for (int k = 0; k < p.destinations; ++k) {
     const Operand &from = inner.output_operand(k), &to = frame_.operand(p.first_operand + p.sources + k);
-    if (plan.operands[p.first_operand + p.sources + k].value != kNone && from.data != to.data) copy(inner.output(k), to.data);
+    if (plan.operands[p.first_operand + p.sources + k].value == kNone || from.data == to.data) continue;
+    if (kind(p.sources + k) != Container::tensor || static_cast<DType>(from.dtype) == DType::string) copy(inner.output(k), to.data);
+    else if (const int64_t n = bytes(from)) std::memcpy(to.data, from.data, static_cast<size_t>(n));
   }
 }
 

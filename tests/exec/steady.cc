@@ -38,6 +38,10 @@ const Case kCases[] = {
     {"vit_cifar10", "vit_cifar10/vit_pgd_2_3_16.onnx", {}},
     {"ppocr_cls", "ppocr_v4/ch_ppocr_mobile_v2.0_cls_infer.onnx", {}},
     {"llama", "llama_kv_260k/stories260K_decoder_kv.onnx", {{"seq", 5}, {"past", 40}}},
+    {"moonshine_encoder", "moonshine_tiny/encoder_model.onnx", {{"num_samples", 16000}}},
+    {"moonshine_decoder", "moonshine_tiny/decoder_model_merged.onnx", {{"encoder_sequence_length", 40}, {"past_decoder_sequence_length", 7}}},
+    {"magika", "magika_v3_3/model.onnx", {}},
+    {"ncf", "ncf_ml1m/ncf.onnx", {}},
     {"silero_vad", "silero_vad/silero_vad_op18_ifless.onnx", {{"sequence", 512}}},
 };
 
@@ -63,6 +67,8 @@ std::map<std::string, OwnedTensor> inputs_of(const Model& model, const Case& c) 
       const float x = models::noise(at++);
       if (p.dtype == DType::f32) t.as<float>()[i] = x;
       else if (p.dtype == DType::s64) t.as<int64_t>()[i] = shape.empty() ? 16000 : static_cast<int64_t>((x + 1) * 100);
+      else if (p.dtype == DType::boolean) t.as<bool>()[i] = true;
+      else if (p.dtype == DType::s32) t.as<int32_t>()[i] = static_cast<int32_t>((x + 1) * 100);
       else if (p.dtype == DType::u8) t.as<uint8_t>()[i] = static_cast<uint8_t>((x + 1) * 100);
       else ADD_FAILURE() << "inputs of " << text(p);
     }

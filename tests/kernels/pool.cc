@@ -20,6 +20,13 @@ TEST(PoolKernels, agree) {
     check("average_pool", a, {f32(shape)});
     a.count_include_pad = false;
     check("max_pool", a, {f32(shape)});
+    Pool wide;
+    wide.kernel_shape = {r.in(4, 7), r.in(5, 9)}, wide.strides = {r.in(1, 2), r.in(1, 2)}, wide.dilations = {r.in(1, 2), 1};
+    for (int i = 0; i < 4; ++i) wide.pads.push_back(r.in(0, 3));
+    const std::vector<int64_t> plane{1, r.in(1, 20), r.in(13, 40), std::max<int64_t>(9, std::min<int64_t>(n, 60))};
+    check("max_pool", wide, {f32(plane)});
+    wide.count_include_pad = r.chance(0.5);
+    check("average_pool", wide, {f32(plane)});
   });
   expect_every_kernel("pool");
 }
