@@ -263,7 +263,7 @@ void pad_rows(const Step& s, const Context& context) {
   const PadMode mode = attributes<Pad>(s).mode;
   const Operand &src = *s.src, &dst = *s.dst;
   const Edges edges(s);
-  const auto& [taken, added, left] = edges;
+  const int64_t *taken = edges.taken, *added = edges.added, *left = edges.left;
   const int last = dst.rank - 1;
   const int64_t elements = count(dst), row = dst.size[last];
   for (int i = 0; i <= last; ++i)
