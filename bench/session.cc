@@ -102,7 +102,8 @@ void rebind(benchmark::State& state) {
   d.bind(past);
   for (auto _ : state) d.bind(past = (past + 1) % (kRoom - 1));
   state.counters["steps"] = static_cast<double>(d.steps());
-  state.counters["ns_a_step"] = benchmark::Counter(static_cast<double>(d.steps()) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["ns_a_step"] =
+      benchmark::Counter(static_cast<double>(d.steps()) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(rebind)->Arg(1)->Arg(6)->Arg(18);
 
@@ -117,7 +118,8 @@ void dispatch(benchmark::State& state) {
   d.bind(16);
   for (Step& s : d.executor.frame().steps()) s.kernel = &nothing;
   for (auto _ : state) d.executor.run();
-  state.counters["ns_a_step"] = benchmark::Counter(static_cast<double>(d.steps()) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["ns_a_step"] =
+      benchmark::Counter(static_cast<double>(d.steps()) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(dispatch)->Arg(18);
 
@@ -130,8 +132,7 @@ void fork_join(benchmark::State& state) {
     here.store(0, std::memory_order_relaxed);
     // Nobody is done before all have come.
     parallel(c, c.workers, 1, [&](int64_t, int64_t, int) {
-      for (here.fetch_add(1); here.load() < c.workers;) {
-      }
+      for (here.fetch_add(1); here.load() < c.workers;) {}
     });
   }
 }

@@ -57,7 +57,9 @@ std::shared_ptr<const WeightSource> make_memory_source(const void* data, int64_t
 std::shared_ptr<const WeightSource> make_view_source(const void* data, int64_t bytes) { return std::make_shared<ViewSource>(data, bytes); }
 
 std::shared_ptr<const WeightSource> map_file(const std::string& path) {
-  const auto failed = [&](const char* what) -> Error { return Error(Code::io, std::string(what) + " " + printable(path) + ": " + std::strerror(errno)); };
+  const auto failed = [&](const char* what) -> Error {
+    return Error(Code::io, std::string(what) + " " + printable(path) + ": " + std::strerror(errno));
+  };
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw failed("cannot open");
   struct stat s;

@@ -28,10 +28,10 @@ struct Operand {
   const float* scale;   // null: not quantised. One value, or one for each index of the axis of the quantisation
   const int32_t* zero;  // as many as scale
   int32_t rank;
-  uint8_t dtype;        // a DType
-  int8_t block_axis;    // -1: plain
-  int16_t block;        // 1: plain
-  int8_t scale_axis;    // meaningful when per_axis
+  uint8_t dtype;      // a DType
+  int8_t block_axis;  // -1: plain
+  int16_t block;      // 1: plain
+  int8_t scale_axis;  // meaningful when per_axis
   bool constant, dense, per_axis;
 };
 
@@ -66,7 +66,7 @@ enum class Wants : uint8_t {
 };
 
 struct Needs {
-  Wants src = Wants::plain;   // of every source that is not constant
+  Wants src = Wants::plain;  // of every source that is not constant
   Wants dst = Wants::plain;
   int16_t block = 1;
   const char* packing = nullptr;  // the name of the layout that `pack` writes; equal names over equal sources share one copy
@@ -81,8 +81,8 @@ struct Needs {
 struct Context {
   void (*fork)(const Context&, int64_t count, int64_t grain, void (*body)(void*, int64_t, int64_t, int), void* closure);
   void* pool;
-  char* scratch;           // Needs::scratch_bytes, aligned to 64 bytes
-  char* worker_scratch;    // workers * worker_stride bytes
+  char* scratch;         // Needs::scratch_bytes, aligned to 64 bytes
+  char* worker_scratch;  // workers * worker_stride bytes
   int64_t worker_stride;
   int32_t workers;
   // Reports content that an op refuses, such as an index out of range; the run ends with an error after the step. `what` is a
@@ -100,8 +100,7 @@ void parallel(const Context& context, int64_t count, int64_t grain, const Body& 
     return;
   }
   context.fork(
-      context, count, grain,
-      [](void* closure, int64_t begin, int64_t end, int worker) { (*static_cast<const Body*>(closure))(begin, end, worker); },
+      context, count, grain, [](void* closure, int64_t begin, int64_t end, int worker) { (*static_cast<const Body*>(closure))(begin, end, worker); },
       const_cast<Body*>(&body));
 }
 

@@ -46,28 +46,28 @@ struct SealedOptions {
   std::vector<std::string> passphrase_files;  // files or pipes
   struct Command {
     std::string provider;
-    std::vector<std::string> arguments;       // a program and its arguments; no shell is run
+    std::vector<std::string> arguments;  // a program and its arguments; no shell is run
   };
   std::vector<Command> key_commands;
-  bool shared_key_files = false;              // allow key files that group or others can read
-  int most_log_n = 18;                        // the most scrypt work of a passphrase slot, 2^N KiB; up to 22
+  bool shared_key_files = false;  // allow key files that group or others can read
+  int most_log_n = 18;            // the most scrypt work of a passphrase slot, 2^N KiB; up to 22
 
-  std::vector<std::string> signers;           // trusted signers: PEM files or 64 hex digits. Empty: any sender, the model counts as unsigned
-  std::string expect_model;                   // refuse any other model than this name of the policy
-  int64_t min_release = -1;                   // refuse releases before this one
-  bool require_sealed = false;                // refuse all that is not a sealed file
-  std::string host_policy;                    // a file: a policy of this host, which must allow too
-  std::vector<std::string> vouched;           // user:NAME and group:NAME that this program vouches for
-  std::shared_ptr<trust::AuditLog> audit;     // where records go that a policy asks for
-  Right purpose = Right::run;                 // what the model is loaded for; refused where the policy does not allow it
+  std::vector<std::string> signers;        // trusted signers: PEM files or 64 hex digits. Empty: any sender, the model counts as unsigned
+  std::string expect_model;                // refuse any other model than this name of the policy
+  int64_t min_release = -1;                // refuse releases before this one
+  bool require_sealed = false;             // refuse all that is not a sealed file
+  std::string host_policy;                 // a file: a policy of this host, which must allow too
+  std::vector<std::string> vouched;        // user:NAME and group:NAME that this program vouches for
+  std::shared_ptr<trust::AuditLog> audit;  // where records go that a policy asks for
+  Right purpose = Right::run;              // what the model is loaded for; refused where the policy does not allow it
 };
 
 // Where a model came from.
 struct Origin {
   bool sealed = false;
-  std::string file_id;                 // hex
-  std::string opened_by;               // the principal whose key opened it: "key:...", "pass" or "cmd:..."
-  std::vector<std::string> signed_by;  // trusted signers whose signatures verified, hex; empty: unsigned, whatever the file holds
+  std::string file_id;                  // hex
+  std::string opened_by;                // the principal whose key opened it: "key:...", "pass" or "cmd:..."
+  std::vector<std::string> signed_by;   // trusted signers whose signatures verified, hex; empty: unsigned, whatever the file holds
   std::vector<std::string> claimed_by;  // the keys of all signatures in the file, which are checked for trusted signers only
 };
 
@@ -89,9 +89,9 @@ struct StateTie {
 };
 
 struct Options {
-  int threads = 0;          // 0: every processor this process may use
-  std::string isa;          // the highest ISA level, such as "avx2"; empty: the best this processor has (or TENON_ISA_MAX)
-  bool reference = false;   // run through the references: slow, and the measure of everything else
+  int threads = 0;         // 0: every processor this process may use
+  std::string isa;         // the highest ISA level, such as "avx2"; empty: the best this processor has (or TENON_ISA_MAX)
+  bool reference = false;  // run through the references: slow, and the measure of everything else
   Precision precision = Precision::model;
   int64_t memory_limit = INT64_MAX;  // bytes of working memory of one session; a run that needs more is refused before it starts
   LoadLimits limits;
@@ -132,11 +132,11 @@ struct LoadTimes {
 };
 
 struct Inspection {
-  std::string format;                   // "ONNX, opset 8, made by CNTK 2.5.1"
-  std::map<std::string, int> ops;       // how many nodes of each op, after the model was simplified
+  std::string format;              // "ONNX, opset 8, made by CNTK 2.5.1"
+  std::map<std::string, int> ops;  // how many nodes of each op, after the model was simplified
   int nodes = 0;
   int64_t parameters = 0, parameter_bytes = 0;
-  int64_t multiply_adds = -1;           // of one run at the likely sizes; -1 where not known
+  int64_t multiply_adds = -1;  // of one run at the likely sizes; -1 where not known
   SealedNotes sealed;
 };
 
@@ -147,7 +147,7 @@ struct StepReport {
   double expected_ns = 0;
   int64_t bytes_read = 0, bytes_written = 0, packed_bytes = 0;
   struct Other {
-    std::string kernel, reason;          // reason empty: accepted, but `expected_ns` is larger
+    std::string kernel, reason;  // reason empty: accepted, but `expected_ns` is larger
     double expected_ns = 0;
   };
   std::vector<Other> others;

@@ -119,7 +119,7 @@ Image decode_image(const void* bytes, int64_t count, int channels, const LoadLim
     throw Error(Code::limit, "a picture of " + std::to_string(height) + " x " + std::to_string(width) + " pixels");
   }
   std::unique_ptr<stbi_uc, void (*)(void*)> levels(stbi_load_from_memory(data, static_cast<int>(count), &width, &height, &stored, channels),
-                                                  stbi_image_free);
+                                                   stbi_image_free);
   if (!levels) throw Error(Code::bad_input, std::string("a damaged picture: ") + stbi_failure_reason());
   Image image = shaped(height, width, channels);
   std::memcpy(image.levels.data(), levels.get(), image.levels.size());
@@ -136,8 +136,8 @@ Image load_image(const std::string& path, int channels, const LoadLimits& limits
 
 Image resize(const Image& image, int64_t height, int64_t width) {
   if (height < 1 || width < 1 || height > STBI_MAX_DIMENSIONS || width > STBI_MAX_DIMENSIONS) {
-    throw Error(Code::bad_usage, "a picture cannot be resized to " + std::to_string(height) + " x " + std::to_string(width) +
-                                     "; sides are 1 to " + std::to_string(STBI_MAX_DIMENSIONS));
+    throw Error(Code::bad_usage, "a picture cannot be resized to " + std::to_string(height) + " x " + std::to_string(width) + "; sides are 1 to " +
+                                     std::to_string(STBI_MAX_DIMENSIONS));
   }
   return resize_rows(resize_columns(image, width), height);
 }

@@ -30,8 +30,8 @@ Format read_format(const uint8_t* p, int64_t bytes) {
   if (bytes < 16) throw Error(Code::bad_input, "the fmt chunk has " + std::to_string(bytes) + " bytes, at least 16 are needed");
   Format f{little(p, 2), static_cast<int64_t>(little(p + 2, 2)), static_cast<int64_t>(little(p + 4, 4)), static_cast<int>(little(p + 14, 2))};
   if (f.kind == kExtensible && bytes >= 26) f.kind = little(p + 24, 2);
-  const bool known = (f.kind == kPcm && (f.bits == 8 || f.bits == 16 || f.bits == 24 || f.bits == 32)) ||
-                     (f.kind == kFloat && (f.bits == 32 || f.bits == 64));
+  const bool known =
+      (f.kind == kPcm && (f.bits == 8 || f.bits == 16 || f.bits == 24 || f.bits == 32)) || (f.kind == kFloat && (f.bits == 32 || f.bits == 64));
   if (!known) {
     throw Error(Code::not_supported, "sound of kind " + std::to_string(f.kind) + " with " + std::to_string(f.bits) +
                                          " bits; PCM of 8, 16, 24, 32 bits and float of 32, 64 bits are read");
@@ -42,8 +42,8 @@ Format read_format(const uint8_t* p, int64_t bytes) {
 
 float sample(const uint8_t* p, const Format& f) {
   if (f.kind == kFloat) {
-    const float value = f.bits == 32 ? std::bit_cast<float>(static_cast<uint32_t>(little(p, 4)))
-                                     : static_cast<float>(std::bit_cast<double>(little(p, 8)));
+    const float value =
+        f.bits == 32 ? std::bit_cast<float>(static_cast<uint32_t>(little(p, 4))) : static_cast<float>(std::bit_cast<double>(little(p, 8)));
     return std::isfinite(value) ? value : 0.0f;
   }
   if (f.bits == 8) return static_cast<float>(*p - 128) / 128;  // the one size without a sign

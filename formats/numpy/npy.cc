@@ -25,8 +25,8 @@ struct NumpyType {
   DType dtype;
 };
 constexpr NumpyType kTypes[] = {
-    {'b', 1, DType::boolean}, {'i', 1, DType::s8},  {'i', 2, DType::s16}, {'i', 4, DType::s32}, {'i', 8, DType::s64},
-    {'u', 1, DType::u8},      {'u', 2, DType::u16}, {'u', 4, DType::u32}, {'u', 8, DType::u64}, {'f', 2, DType::f16},
+    {'b', 1, DType::boolean}, {'i', 1, DType::s8},  {'i', 2, DType::s16}, {'i', 4, DType::s32},   {'i', 8, DType::s64},
+    {'u', 1, DType::u8},      {'u', 2, DType::u16}, {'u', 4, DType::u32}, {'u', 8, DType::u64},   {'f', 2, DType::f16},
     {'f', 4, DType::f32},     {'f', 8, DType::f64}, {'c', 8, DType::c64}, {'c', 16, DType::c128},
 };
 
@@ -104,7 +104,8 @@ class HeaderParser {
   }
   std::string descr() {
     skip();
-    if (at_ < text_.size() && text_[at_] == '[') throw Error(Code::not_supported, "records (a structured element type) are not supported; save each field as an array");
+    if (at_ < text_.size() && text_[at_] == '[')
+      throw Error(Code::not_supported, "records (a structured element type) are not supported; save each field as an array");
     return std::string(quoted());
   }
   bool boolean() {
@@ -209,14 +210,16 @@ Header read_header(Stream& bytes) {
   bytes.read(start, 10);
   if (std::memcmp(start, kMagic.data(), kMagic.size()) != 0) throw Error(Code::bad_input, "this is no .npy file: it does not start as one");
   if (start[6] < 1 || start[6] > 3 || start[7] != 0)
-    throw Error(Code::not_supported, "version " + std::to_string(start[6]) + "." + std::to_string(start[7]) + " of .npy; Tenon reads 1.0, 2.0 and 3.0");
+    throw Error(Code::not_supported,
+                "version " + std::to_string(start[6]) + "." + std::to_string(start[7]) + " of .npy; Tenon reads 1.0, 2.0 and 3.0");
   int64_t length = start[8] + 256 * start[9];
   if (start[6] > 1) {
     if (bytes.left() < 2) throw Error(Code::bad_input, "the file ends within its header");
     bytes.read(start + 10, 2);
     length += (int64_t{start[10]} << 16) + (int64_t{start[11]} << 24);
   }
-  if (length > kMostHeader) throw Error(Code::limit, "a header of " + std::to_string(length) + " bytes; at most " + std::to_string(kMostHeader) + " are read");
+  if (length > kMostHeader)
+    throw Error(Code::limit, "a header of " + std::to_string(length) + " bytes; at most " + std::to_string(kMostHeader) + " are read");
   if (length > bytes.left()) throw Error(Code::bad_input, "the file ends within its header");
   std::string text(static_cast<size_t>(length), 0);
   bytes.read(text.data(), length);
@@ -287,7 +290,8 @@ OwnedTensor read_npy(Stream& bytes, const LoadLimits& limits) {
   const Header h = read_header(bytes);
   const Element element = element_of(h.descr);
   const int64_t count = element_count(h.shape.data(), static_cast<int>(h.shape.size()));
-  if (count > limits.elements) throw Error(Code::limit, std::to_string(count) + " elements (limit elements: " + std::to_string(limits.elements) + ")");
+  if (count > limits.elements)
+    throw Error(Code::limit, std::to_string(count) + " elements (limit elements: " + std::to_string(limits.elements) + ")");
   const int64_t size = storage_bytes(element.dtype, count);
   if (size != bytes.left())
     throw Error(Code::bad_input, std::to_string(bytes.left()) + " bytes of elements, the shape asks for " + std::to_string(size));

@@ -122,7 +122,8 @@ Directory find_directory(std::string_view bytes) {
     Directory d64;
     d64.entries = f64.u63(), d64.bytes = f64.u63(), d64.offset = f64.u63();
     if (disk64 || first_disk64 || here64 != d64.entries) refuse("the archive is in several parts");
-    if ((d.entries != 0xffff && d.entries != d64.entries) || (d.bytes != kIn64 && d.bytes != d64.bytes) || (d.offset != kIn64 && d.offset != d64.offset))
+    if ((d.entries != 0xffff && d.entries != d64.entries) || (d.bytes != kIn64 && d.bytes != d64.bytes) ||
+        (d.offset != kIn64 && d.offset != d64.offset))
       refuse("the two end records differ");
     d = d64;
   }
@@ -141,12 +142,14 @@ void check_name(const std::string& name) {
 void check_method(const Member& m) {
   if (m.flags & kFlagEncrypted) throw Error(Code::not_supported, "it is encrypted");
   if (m.flags & ~(kFlagDescriptor | kFlagUtf8 | kFlagsOfDeflate)) throw Error(Code::not_supported, "it has flags that Tenon does not know");
-  if (m.method != kStored && m.method != kDeflated) throw Error(Code::not_supported, "compression method " + std::to_string(m.method) + "; only stored and deflated members are read");
+  if (m.method != kStored && m.method != kDeflated)
+    throw Error(Code::not_supported, "compression method " + std::to_string(m.method) + "; only stored and deflated members are read");
   if (m.method == kStored && m.packed != m.size) refuse("it is stored, but its two sizes differ");
 }
 
 std::vector<Member> read_directory(std::string_view bytes, const Directory& d, const LoadLimits& limits) {
-  if (d.entries > limits.tensors) throw Error(Code::limit, std::to_string(d.entries) + " members (limit tensors: " + std::to_string(limits.tensors) + ")");
+  if (d.entries > limits.tensors)
+    throw Error(Code::limit, std::to_string(d.entries) + " members (limit tensors: " + std::to_string(limits.tensors) + ")");
   std::vector<Member> members;
   std::set<std::string> names;
   Fields f(bytes, d.offset, d.bytes);
@@ -301,7 +304,8 @@ void check_unpacked(const std::vector<Member>& members, const LoadLimits& limits
   int64_t total = 0;
   for (const Member& m : members)
     if (m.method == kDeflated && (__builtin_add_overflow(total, m.size, &total) || total > limits.unpacked_bytes))
-      throw Error(Code::limit, "the compressed members would take more than " + std::to_string(limits.unpacked_bytes) + " bytes (limit unpacked_bytes)");
+      throw Error(Code::limit,
+                  "the compressed members would take more than " + std::to_string(limits.unpacked_bytes) + " bytes (limit unpacked_bytes)");
 }
 
 // ---- writing
@@ -312,11 +316,17 @@ class Writer {
     for (int i = 0; i < bytes; ++i) out_ += static_cast<char>(v >> 8 * i);
   }
   template <class... T>
-  void u16(T... v) { (number(static_cast<uint64_t>(v), 2), ...); }
+  void u16(T... v) {
+    (number(static_cast<uint64_t>(v), 2), ...);
+  }
   template <class... T>
-  void u32(T... v) { (number(static_cast<uint64_t>(v), 4), ...); }
+  void u32(T... v) {
+    (number(static_cast<uint64_t>(v), 4), ...);
+  }
   template <class... T>
-  void u64(T... v) { (number(static_cast<uint64_t>(v), 8), ...); }
+  void u64(T... v) {
+    (number(static_cast<uint64_t>(v), 8), ...);
+  }
   void text(std::string_view s) { out_ += s; }
   size_t size() const { return out_.size(); }
   std::string take() { return std::move(out_); }
@@ -403,7 +413,8 @@ std::string write_npz(const std::vector<std::pair<std::string, Tensor>>& tensors
   std::set<std::string> names;
   for (const auto& [name, tensor] : tensors) {
     const std::string data = write_npy(tensor);
-    Written m{member_name(name), static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size())), data.size(), w.size()};
+    Written m{member_name(name), static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size())), data.size(),
+              w.size()};
     if (m.name.size() > 0xffff) throw Error(Code::bad_input, "a tensor's name has more than 65531 bytes");
     if (!names.insert(m.name).second) throw Error(Code::bad_input, "two tensors would both be written as \"" + printable(m.name) + "\"");
     w.u32(kLocalMark);

@@ -27,7 +27,9 @@ void expect_attributes(const NodeView& n, std::initializer_list<std::string_view
 std::vector<int64_t> integers(const NodeView& n, std::string_view name, size_t count) {
   const AttributeView* a = n.find(name);
   if (!a) return std::vector<int64_t>(count);
-  if (a->ints.size() != count) throw Error(Code::bad_model, "attribute " + std::string(name) + " has " + std::to_string(a->ints.size()) + " numbers, " + std::to_string(count) + " expected");
+  if (a->ints.size() != count)
+    throw Error(Code::bad_model,
+                "attribute " + std::string(name) + " has " + std::to_string(a->ints.size()) + " numbers, " + std::to_string(count) + " expected");
   return a->ints;
 }
 
@@ -50,7 +52,8 @@ bool widen(Extents& e, int32_t mark, Type& formal, const Type& result) {
   }
   if (formal.shape.rank() != result.shape.rank()) {
     if (formal.container == Container::tensor)
-      throw Error(Code::not_supported, "a carried value changes its rank from " + std::to_string(formal.shape.rank()) + " to " + std::to_string(result.shape.rank()) + "; Tenon needs one rank");
+      throw Error(Code::not_supported, "a carried value changes its rank from " + std::to_string(formal.shape.rank()) + " to " +
+                                           std::to_string(result.shape.rank()) + "; Tenon needs one rank");
     formal.items = Items::any;
     formal.shape = {};
     return true;
@@ -79,12 +82,15 @@ void Importer::inline_branch(Scope& s, const NodeView& n, const GraphView& branc
   inner.same_graph = true;
   initializers(inner, branch);
   nodes(inner, branch.nodes);
-  if (branch.outputs.size() != n.outputs.size()) throw Error(Code::bad_model, "a branch of If has " + std::to_string(branch.outputs.size()) + " outputs, the node " + std::to_string(n.outputs.size()));
+  if (branch.outputs.size() != n.outputs.size())
+    throw Error(Code::bad_model,
+                "a branch of If has " + std::to_string(branch.outputs.size()) + " outputs, the node " + std::to_string(n.outputs.size()));
   for (size_t i = 0; i < n.outputs.size(); ++i) define(s, n.outputs[i], find(inner, branch.outputs[i].name));
 }
 
 std::shared_ptr<Graph> Importer::subgraph(Scope& scope, const GraphView& body, const std::vector<Type>& formals, std::vector<ValueId>& captures) {
-  if (++depth_ > options_.limits.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
+  if (++depth_ > options_.limits.depth)
+    throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
   auto g = std::make_shared<Graph>(scope.graph, printable(body.name));
   Scope inner(*g, &scope);
   initializers(inner, body);
@@ -138,7 +144,8 @@ void Importer::import_if(Scope& s, const NodeView& n, const std::vector<ValueId>
   share_captures(*then_graph, captures_yes, *else_graph, captures_no, all);
   std::vector<ValueId> inputs{in[0]};
   inputs.insert(inputs.end(), all.begin(), all.end());
-  const std::vector<ValueId> out = tenon::emit(s.graph, ops::if_, None{}, inputs, static_cast<int>(then_graph->outputs.size()), place(n, opset("")), {then_graph, else_graph});
+  const std::vector<ValueId> out =
+      tenon::emit(s.graph, ops::if_, None{}, inputs, static_cast<int>(then_graph->outputs.size()), place(n, opset("")), {then_graph, else_graph});
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     if (i >= out.size()) throw Error(Code::bad_model, "the branches of If have " + std::to_string(out.size()) + " outputs, the node more");
     define(s, n.outputs[i], out[i]);
@@ -162,14 +169,16 @@ std::vector<ValueId> Importer::inlined(Scope& s, const GraphView& body, const st
   return outputs;
 }
 
-std::vector<ValueId> Importer::loop(Scope& s, ValueId most, ValueId begins, const std::vector<ValueId>& carried, std::vector<Type> formals, const Body& body) {
+std::vector<ValueId> Importer::loop(Scope& s, ValueId most, ValueId begins, const std::vector<ValueId>& carried, std::vector<Type> formals,
+                                    const Body& body) {
   for (ValueId v : carried) {
     if (v == kNone) throw Error(Code::bad_model, "a carried value is missing");
     formals.push_back(s.graph.value(v).type);
   }
   const size_t guards = s.graph.guards->size();
   const int32_t mark = s.graph.extents->rows();
-  if (++depth_ > options_.limits.depth) throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
+  if (++depth_ > options_.limits.depth)
+    throw Error(Code::limit, "subgraphs nested more than " + std::to_string(options_.limits.depth) + " deep (limit depth)");
   while (true) {
     auto g = std::make_shared<Graph>(s.graph, "body");
     Scope inner(*g, &s);
@@ -195,7 +204,8 @@ std::vector<ValueId> Importer::loop(Scope& s, ValueId most, ValueId begins, cons
     inputs.insert(inputs.end(), carried.begin(), carried.end());
     inputs.insert(inputs.end(), inner.captures.begin(), inner.captures.end());
     const int outputs = static_cast<int>(g->outputs.size()) - 1;
-    std::vector<ValueId> out = tenon::emit(s.graph, ops::loop, Loop{static_cast<int64_t>(carried.size())}, std::move(inputs), outputs, "", {std::move(g)});
+    std::vector<ValueId> out =
+        tenon::emit(s.graph, ops::loop, Loop{static_cast<int64_t>(carried.size())}, std::move(inputs), outputs, "", {std::move(g)});
     for (size_t i = 0; i < carried.size(); ++i)
       if (unwrapped[i]) out[i] = tenon::emit(s.graph, ops::optional_get_element, None{}, {out[i]})[0];
     return out;
@@ -211,7 +221,8 @@ void Importer::import_loop(Scope& s, const NodeView& n, const std::vector<ValueI
   for (size_t i = 0; i < 2 && i < body.inputs.size(); ++i)
     if (body.inputs[i].type.kind == TypeView::tensor && body.inputs[i].type.shape.size() == 1) formals[i].shape.push(1);
   const std::vector<ValueId> carried(in.begin() + std::min<int64_t>(2, static_cast<int64_t>(in.size())), in.end());
-  const std::vector<ValueId> out = loop(s, given(0), given(1), carried, formals, [&](Scope& inner, const std::vector<ValueId>& values) { return inlined(inner, body, values); });
+  const std::vector<ValueId> out =
+      loop(s, given(0), given(1), carried, formals, [&](Scope& inner, const std::vector<ValueId>& values) { return inlined(inner, body, values); });
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     if (i >= out.size()) throw Error(Code::bad_model, "the loop gives " + std::to_string(out.size()) + " values, the node more");
     define(s, n.outputs[i], out[i]);
@@ -225,7 +236,9 @@ struct Importer::ScanParts {
 };
 
 std::vector<ValueId> Importer::scan(Scope& s, const ScanParts& parts, const std::vector<ValueId>& states, const std::vector<ValueId>& scanned) {
-  const auto emit = [](Graph& g, const Op& op, Attributes a, std::vector<ValueId> inputs) { return tenon::emit(g, op, std::move(a), std::move(inputs))[0]; };
+  const auto emit = [](Graph& g, const Op& op, Attributes a, std::vector<ValueId> inputs) {
+    return tenon::emit(g, op, std::move(a), std::move(inputs))[0];
+  };
   Graph& g = s.graph;
   ValueId most = kNone, last = kNone;
   std::vector<int64_t> axes;
@@ -252,13 +265,16 @@ std::vector<ValueId> Importer::scan(Scope& s, const ScanParts& parts, const std:
     return out;
   };
   std::vector<ValueId> out = loop(s, most, kNone, states, {scalar(DType::s64), scalar(DType::boolean)}, body);
-  if (out.size() != states.size() + parts.output_axes.size()) throw Error(Code::bad_model, "the body gives another number of scan outputs than the attributes say");
+  if (out.size() != states.size() + parts.output_axes.size())
+    throw Error(Code::bad_model, "the body gives another number of scan outputs than the attributes say");
   for (size_t i = 0; i < parts.output_axes.size(); ++i) {
     ValueId& v = out[states.size() + i];
     const int rank = g.value(v).type.shape.rank();
     const int64_t axis = parts.output_axes[i] < 0 ? parts.output_axes[i] + rank : parts.output_axes[i];
-    if (axis < 0 || axis >= rank) throw Error(Code::bad_model, "scan output " + std::to_string(i) + " has no axis " + std::to_string(parts.output_axes[i]));
-    if (parts.output_backwards[i]) v = emit(g, ops::slice, None{}, {v, g.add_integers({-1}), g.add_integers({INT64_MIN / 2}), g.add_integers({0}), g.add_integers({-1})});
+    if (axis < 0 || axis >= rank)
+      throw Error(Code::bad_model, "scan output " + std::to_string(i) + " has no axis " + std::to_string(parts.output_axes[i]));
+    if (parts.output_backwards[i])
+      v = emit(g, ops::slice, None{}, {v, g.add_integers({-1}), g.add_integers({INT64_MIN / 2}), g.add_integers({0}), g.add_integers({-1})});
     if (axis == 0) continue;
     std::vector<int64_t> perm;
     for (int64_t k = 1; k < rank; ++k) perm.push_back(k);
@@ -269,7 +285,8 @@ std::vector<ValueId> Importer::scan(Scope& s, const ScanParts& parts, const std:
 }
 
 void Importer::import_scan(Scope& s, const NodeView& n, const std::vector<ValueId>& given) {
-  expect_attributes(n, {"body", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions", "directions"});
+  expect_attributes(
+      n, {"body", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions", "directions"});
   const bool batched = opset("") < 9;
   std::vector<ValueId> in = given;
   if (batched) {
@@ -278,13 +295,14 @@ void Importer::import_scan(Scope& s, const NodeView& n, const std::vector<ValueI
   }
   if (std::find(in.begin(), in.end(), kNone) != in.end()) throw Error(Code::bad_model, "an input of Scan is missing");
   const AttributeView* count = n.find("num_scan_inputs");
-  if (!count || count->i < 1 || count->i > static_cast<int64_t>(in.size())) throw Error(Code::bad_model, "num_scan_inputs is no number of the inputs");
+  if (!count || count->i < 1 || count->i > static_cast<int64_t>(in.size()))
+    throw Error(Code::bad_model, "num_scan_inputs is no number of the inputs");
   const size_t scans = static_cast<size_t>(count->i), states = in.size() - scans;
   const GraphView& body = body_of(n);
   if (body.outputs.size() < states) throw Error(Code::bad_model, "the body gives fewer values than it is given");
   const size_t outputs = body.outputs.size() - states;
-  const ScanParts parts{body, integers(n, "scan_input_axes", scans), integers(n, batched ? "directions" : "scan_input_directions", scans), integers(n, "scan_output_axes", outputs),
-                        integers(n, "scan_output_directions", outputs)};
+  const ScanParts parts{body, integers(n, "scan_input_axes", scans), integers(n, batched ? "directions" : "scan_input_directions", scans),
+                        integers(n, "scan_output_axes", outputs), integers(n, "scan_output_directions", outputs)};
   const std::vector<ValueId> first(in.begin(), in.end() - count->i), rest(in.end() - count->i, in.end());
   std::vector<ValueId> out;
   if (!batched) {
@@ -315,18 +333,19 @@ void Importer::import_sequence_map(Scope& s, const NodeView& n, const std::vecto
     if (v.type.kind != TypeView::tensor) throw Error(Code::bad_model, "output \"" + printable(v.name) + "\" of the body of SequenceMap is no tensor");
     results.push_back(tenon::emit(s.graph, ops::sequence_empty, SequenceEmpty{dtype_of(v.type.element)}, {})[0]);
   }
-  const std::vector<ValueId> out = loop(s, most, kNone, results, {scalar(DType::s64), scalar(DType::boolean)}, [&](Scope& inner, const std::vector<ValueId>& formals) {
-    std::vector<ValueId> inputs;
-    for (ValueId v : in) {
-      const ValueId own = capture(inner, v);
-      const bool item = inner.graph.value(own).type.container == Container::sequence;
-      inputs.push_back(item ? tenon::emit(inner.graph, ops::sequence_at, None{}, {own, formals[0]})[0] : own);
-    }
-    std::vector<ValueId> values = inlined(inner, body, inputs);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = tenon::emit(inner.graph, ops::sequence_insert, None{}, {formals[2 + i], values[i]})[0];
-    values.insert(values.begin(), formals[1]);
-    return values;
-  });
+  const std::vector<ValueId> out =
+      loop(s, most, kNone, results, {scalar(DType::s64), scalar(DType::boolean)}, [&](Scope& inner, const std::vector<ValueId>& formals) {
+        std::vector<ValueId> inputs;
+        for (ValueId v : in) {
+          const ValueId own = capture(inner, v);
+          const bool item = inner.graph.value(own).type.container == Container::sequence;
+          inputs.push_back(item ? tenon::emit(inner.graph, ops::sequence_at, None{}, {own, formals[0]})[0] : own);
+        }
+        std::vector<ValueId> values = inlined(inner, body, inputs);
+        for (size_t i = 0; i < values.size(); ++i) values[i] = tenon::emit(inner.graph, ops::sequence_insert, None{}, {formals[2 + i], values[i]})[0];
+        values.insert(values.begin(), formals[1]);
+        return values;
+      });
   for (size_t i = 0; i < n.outputs.size() && i < out.size(); ++i) define(s, n.outputs[i], out[i]);
 }
 

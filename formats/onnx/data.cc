@@ -15,16 +15,22 @@ enum : uint32_t { kName = 1, kKind = 2, kTensor = 3, kSparse = 4, kSequence = 5,
 enum : int32_t { kOfTensors = 1, kOfSequences = 3 };
 
 [[noreturn]] void refuse_kind(const char* what, uint32_t field) {
-  throw Error(Code::not_supported, std::string(what) + " of " + (field == kSparse ? "sparse tensors" : field == kMap ? "maps" : field == kSequence ? "sequences" : "optionals"));
+  throw Error(Code::not_supported, std::string(what) + " of " +
+                                       (field == kSparse     ? "sparse tensors"
+                                        : field == kMap      ? "maps"
+                                        : field == kSequence ? "sequences"
+                                                             : "optionals"));
 }
 
 void read_sequence(Bytes bytes, DataValue& out, const LoadLimits& limits) {
   for (Wire w(bytes, "a sequence"); w.next();) switch (w.field()) {
       case kName: out.name = w.name(); break;
       case kTensor: {
-        if (static_cast<int64_t>(out.tensors.size()) >= limits.tensors) throw Error(Code::limit, "more than " + std::to_string(limits.tensors) + " tensors (limit tensors)");
+        if (static_cast<int64_t>(out.tensors.size()) >= limits.tensors)
+          throw Error(Code::limit, "more than " + std::to_string(limits.tensors) + " tensors (limit tensors)");
         const Bytes tensor = w.bytes();
-        out.tensors.push_back(within([&] { return "tensor " + std::to_string(out.tensors.size()); }, [&] { return owned(parse_tensor(tensor), limits); }));
+        out.tensors.push_back(
+            within([&] { return "tensor " + std::to_string(out.tensors.size()); }, [&] { return owned(parse_tensor(tensor), limits); }));
         break;
       }
       case kSparse:
@@ -42,7 +48,9 @@ void read_optional(Bytes bytes, DataValue& out, const LoadLimits& limits) {
       case kTensor:
       case kSequence: {
         if (out.present) throw Error(Code::bad_model, "an optional has two values");
-        if ((w.field() == kSequence) != (out.container == Container::optional_sequence)) throw Error(Code::bad_model, w.field() == kSequence ? "an optional holds a sequence, a tensor was expected" : "an optional holds a tensor, a sequence was expected");
+        if ((w.field() == kSequence) != (out.container == Container::optional_sequence))
+          throw Error(Code::bad_model, w.field() == kSequence ? "an optional holds a sequence, a tensor was expected"
+                                                              : "an optional holds a tensor, a sequence was expected");
         out.present = true;
         const std::string name = std::move(out.name);
         if (w.field() == kSequence) read_sequence(w.bytes(), out, limits);
@@ -69,7 +77,8 @@ std::string write_sequence(const DataValue& value, std::string_view name) {
 }  // namespace
 
 DataValue read_value(Bytes bytes, Container container, const LoadLimits& limits) {
-  if (static_cast<int64_t>(bytes.size()) > limits.bytes) throw Error(Code::limit, "the file has more than " + std::to_string(limits.bytes) + " bytes (limit bytes)");
+  if (static_cast<int64_t>(bytes.size()) > limits.bytes)
+    throw Error(Code::limit, "the file has more than " + std::to_string(limits.bytes) + " bytes (limit bytes)");
   DataValue out;
   out.container = container;
   if (container == Container::sequence) {

@@ -10,9 +10,10 @@
 namespace tenon::onnx {
 namespace {
 
-constexpr DType kTypes[] = {DType::none, DType::f32, DType::u8, DType::s8, DType::u16, DType::s16, DType::s32, DType::s64, DType::string,
-                            DType::boolean, DType::f16, DType::f64, DType::u32, DType::u64, DType::c64, DType::c128, DType::bf16, DType::f8e4m3fn,
-                            DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz, DType::u4, DType::s4, DType::f4e2m1, DType::f8e8m0, DType::u2, DType::s2};
+constexpr DType kTypes[] = {DType::none, DType::f32,    DType::u8,      DType::s8,       DType::u16,        DType::s16,    DType::s32,
+                            DType::s64,  DType::string, DType::boolean, DType::f16,      DType::f64,        DType::u32,    DType::u64,
+                            DType::c64,  DType::c128,   DType::bf16,    DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz,
+                            DType::u4,   DType::s4,     DType::f4e2m1,  DType::f8e8m0,   DType::u2,         DType::s2};
 
 // Fields of TensorProto that hold numbers.
 enum Field : uint32_t { kFloats = 4, kInt32s = 5, kStrings = 6, kInt64s = 7, kDoubles = 10, kUint64s = 11 };
@@ -40,8 +41,15 @@ Field field_of(DType t) {
 class TypedElements {
  public:
   TypedElements(DType type, int64_t count, int64_t bytes)
-      : type_(type), as_bits_(bits(type) < 8 ? DType::u8 : is_real(type) && bits(type) == 8 ? DType::u8 : is_real(type) && bits(type) == 16 ? DType::u16 : type),
-        count_(is_complex(type) ? 2 * count : bits(type) < 8 ? bytes : count), data_(static_cast<size_t>(bytes)) {}
+      : type_(type),
+        as_bits_(bits(type) < 8                      ? DType::u8
+                 : is_real(type) && bits(type) == 8  ? DType::u8
+                 : is_real(type) && bits(type) == 16 ? DType::u16
+                                                     : type),
+        count_(is_complex(type) ? 2 * count
+               : bits(type) < 8 ? bytes
+                                : count),
+        data_(static_cast<size_t>(bytes)) {}
 
   // Numbers wanted.
   static int64_t numbers(DType type, int64_t count) { return is_complex(type) ? 2 * count : bits(type) < 8 ? storage_bytes(type, count) : count; }
@@ -83,7 +91,9 @@ int64_t typed_numbers(const TensorView& t, Field wanted) {
       case kUint64s: here = w.numbers(0); break;
       default: break;
     }
-    if (here && w.field() != wanted) throw Error(Code::bad_model, "the tensor has numbers in field " + std::to_string(w.field()) + "; its element type has them in field " + std::to_string(wanted));
+    if (here && w.field() != wanted)
+      throw Error(Code::bad_model,
+                  "the tensor has numbers in field " + std::to_string(w.field()) + "; its element type has them in field " + std::to_string(wanted));
     numbers += here;
   }
   return numbers;
@@ -113,7 +123,8 @@ class SparseIndices {
     tuples_ = shape.size() == 2;
     const auto rank = static_cast<int64_t>(dims_.size());
     if (!(shape.size() == 1 && shape[0] == stored) && !(tuples_ && shape[0] == stored && shape[1] == rank))
-      throw Error(Code::bad_model, "the indices of a sparse tensor of " + std::to_string(stored) + " values and rank " + std::to_string(rank) + " have the shape [values] or [values, rank]");
+      throw Error(Code::bad_model, "the indices of a sparse tensor of " + std::to_string(stored) + " values and rank " + std::to_string(rank) +
+                                       " have the shape [values] or [values, rank]");
     indices_ = elements(t.indices, limits);
   }
 
@@ -122,7 +133,8 @@ class SparseIndices {
     int64_t at = 0;
     if (tuples_) {
       const auto rank = static_cast<int64_t>(dims_.size());
-      for (int64_t k = 0; k < rank; ++k) at = at * dims_[static_cast<size_t>(k)] + within_size(index(value * rank + k), dims_[static_cast<size_t>(k)]);
+      for (int64_t k = 0; k < rank; ++k)
+        at = at * dims_[static_cast<size_t>(k)] + within_size(index(value * rank + k), dims_[static_cast<size_t>(k)]);
     } else {
       at = within_size(index(value), dense_);
     }
@@ -132,7 +144,8 @@ class SparseIndices {
 
  private:
   static int64_t within_size(int64_t index, int64_t size) {
-    if (index < 0 || index >= size) throw Error(Code::bad_model, "index " + std::to_string(index) + " of a sparse tensor is not below " + std::to_string(size));
+    if (index < 0 || index >= size)
+      throw Error(Code::bad_model, "index " + std::to_string(index) + " of a sparse tensor is not below " + std::to_string(size));
     return index;
   }
 
@@ -148,7 +161,8 @@ class SparseIndices {
 DType dtype_of(int32_t n) {
   if (n <= 0) throw Error(Code::bad_model, "the element type " + std::to_string(n) + " is undefined");
   if (n >= static_cast<int32_t>(std::size(kTypes)))
-    throw Error(Code::not_supported, "the element type " + std::to_string(n) + " is not supported; Tenon knows 1 to " + std::to_string(std::size(kTypes) - 1));
+    throw Error(Code::not_supported,
+                "the element type " + std::to_string(n) + " is not supported; Tenon knows 1 to " + std::to_string(std::size(kTypes) - 1));
   return kTypes[n];
 }
 
@@ -197,7 +211,8 @@ std::vector<char> elements(const SparseTensorView& t, const LoadLimits& limits) 
   dense.dims = t.dims;
   const int64_t n = element_count(dense, limits), bytes = storage_bytes(type, n);
   if (bytes > limits.fold_bytes_node)
-    throw Error(Code::limit, "a sparse tensor of " + std::to_string(bytes) + " bytes when dense (limit fold_bytes_node: " + std::to_string(limits.fold_bytes_node) + ")");
+    throw Error(Code::limit, "a sparse tensor of " + std::to_string(bytes) +
+                                 " bytes when dense (limit fold_bytes_node: " + std::to_string(limits.fold_bytes_node) + ")");
   const std::vector<char> values = elements(t.values, limits);
   SparseIndices indices(t, stored, n, limits);
   std::vector<char> out(static_cast<size_t>(bytes));

@@ -44,7 +44,8 @@ std::vector<std::string> components(const std::string& location) {
   if (location.empty()) refuse("is empty");
   if (location.size() > 4096) refuse("is longer than 4096 bytes");
   if (location[0] == '/') refuse("is absolute; it must lie beneath the model's folder");
-  if (std::any_of(location.begin(), location.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) refuse("holds control characters");
+  if (std::any_of(location.begin(), location.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
+    refuse("holds control characters");
   std::vector<std::string> parts;
   size_t begin = 0;
   while (begin <= location.size()) {
@@ -99,7 +100,8 @@ ExternalData external_data(const TensorView& t, int64_t bytes) {
     if (at == 2) out.length = number(key, value);
   }
   if (!seen[0]) throw Error(Code::bad_model, "external data has no location");
-  if (out.length != bytes) throw Error(Code::bad_model, "external data of " + std::to_string(out.length) + " bytes, the tensor's shape asks for " + std::to_string(bytes));
+  if (out.length != bytes)
+    throw Error(Code::bad_model, "external data of " + std::to_string(out.length) + " bytes, the tensor's shape asks for " + std::to_string(bytes));
   return out;
 }
 
@@ -110,18 +112,23 @@ std::shared_ptr<const WeightSource> open_external(const std::string& folder, con
   if (base.get() < 0) throw Error(Code::io, "cannot open the folder " + printable(folder) + ": " + std::strerror(errno));
   const Descriptor file = open_beneath(base.get(), parts, location, options);
   if (file.get() < 0) {
-    if (errno == ELOOP || errno == EXDEV) throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" is reached through a symbolic link; an option allows that");
+    if (errno == ELOOP || errno == EXDEV)
+      throw Error(Code::bad_model,
+                  "the external data file \"" + printable(location) + "\" is reached through a symbolic link; an option allows that");
     throw Error(Code::io, "cannot open the external data file \"" + printable(location) + "\": " + std::strerror(errno));
   }
   struct stat s;
-  if (fstat(file.get(), &s) != 0 || !S_ISREG(s.st_mode)) throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" is no regular file");
-  if (s.st_nlink > 1 && !options.hard_links) throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" has more than one name (hard links); an option allows that");
+  if (fstat(file.get(), &s) != 0 || !S_ISREG(s.st_mode))
+    throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" is no regular file");
+  if (s.st_nlink > 1 && !options.hard_links)
+    throw Error(Code::bad_model, "the external data file \"" + printable(location) + "\" has more than one name (hard links); an option allows that");
   return map_descriptor(file.get(), s.st_size);
 }
 
 void check_external(const ExternalData& where, const WeightSource& file, int64_t bytes) {
   if (bytes > file.bytes() || where.offset > file.bytes() - bytes)
-    throw Error(Code::bad_model, "external data at " + std::to_string(where.offset) + " of " + std::to_string(bytes) + " bytes, the file has " + std::to_string(file.bytes()));
+    throw Error(Code::bad_model, "external data at " + std::to_string(where.offset) + " of " + std::to_string(bytes) + " bytes, the file has " +
+                                     std::to_string(file.bytes()));
 }
 
 }  // namespace tenon::onnx

@@ -10,9 +10,9 @@ namespace {
 
 // A function, or the model's graph, as far as calls go.
 struct Body {
-  int64_t nodes = 0, depth = 0;         // with every call expanded
+  int64_t nodes = 0, depth = 0;  // with every call expanded
   std::vector<const FunctionView*> calls;
-  size_t next = 0;                      // the call that is followed
+  size_t next = 0;  // the call that is followed
   enum { fresh, open, done } state = fresh;
 };
 
@@ -47,7 +47,8 @@ class Expansion {
       }
       const FunctionView* callee = body.calls[body.next];
       Body& inner = bodies_[callee];
-      if (inner.state == Body::open) throw Error(Code::bad_model, name(callee) + " calls itself" + (callee == stack_.back() ? "" : ", through " + name(stack_.back())));
+      if (inner.state == Body::open)
+        throw Error(Code::bad_model, name(callee) + " calls itself" + (callee == stack_.back() ? "" : ", through " + name(stack_.back())));
       if (inner.state == Body::fresh) {
         open(callee);
         continue;
@@ -64,9 +65,11 @@ class Expansion {
   }
   void add(Body& body, const Body& inner, const FunctionView* f) {
     body.depth = std::max(body.depth, inner.depth + 1);
-    if (body.depth > limits_.calls) throw Error(Code::limit, "functions called from " + name(f) + " are nested more than " + std::to_string(limits_.calls) + " deep (limit calls)");
+    if (body.depth > limits_.calls)
+      throw Error(Code::limit, "functions called from " + name(f) + " are nested more than " + std::to_string(limits_.calls) + " deep (limit calls)");
     body.nodes += inner.nodes;
-    if (body.nodes > limits_.nodes) throw Error(Code::limit, name(f) + " has more than " + std::to_string(limits_.nodes) + " nodes once its calls are expanded (limit nodes)");
+    if (body.nodes > limits_.nodes)
+      throw Error(Code::limit, name(f) + " has more than " + std::to_string(limits_.nodes) + " nodes once its calls are expanded (limit nodes)");
   }
 
   const LoadLimits& limits_;

@@ -58,8 +58,10 @@ class Reader : public FieldVisitor {
       if (taken_[i] && seen_twice(i)) throw Error(Code::bad_model, "attribute " + printable(name) + " is given twice");
       taken_[i] = true;
       // An empty list may come with the type of any list.
-      const bool empty_list = a.ints.empty() && a.floats.empty() && a.strings.empty() && type >= AttributeView::kFloats && a.type >= AttributeView::kFloats;
-      if (a.type != type && !empty_list) throw Error(Code::bad_model, "attribute " + printable(name) + " has type " + std::to_string(a.type) + ", not " + std::to_string(type));
+      const bool empty_list =
+          a.ints.empty() && a.floats.empty() && a.strings.empty() && type >= AttributeView::kFloats && a.type >= AttributeView::kFloats;
+      if (a.type != type && !empty_list)
+        throw Error(Code::bad_model, "attribute " + printable(name) + " has type " + std::to_string(a.type) + ", not " + std::to_string(type));
       return &a;
     }
     return nullptr;
@@ -67,7 +69,8 @@ class Reader : public FieldVisitor {
 
  private:
   bool seen_twice(size_t i) const {
-    return std::count_if(node_.attributes.begin(), node_.attributes.end(), [&](const AttributeView& a) { return a.name == node_.attributes[i].name; }) > 1;
+    return std::count_if(node_.attributes.begin(), node_.attributes.end(),
+                         [&](const AttributeView& a) { return a.name == node_.attributes[i].name; }) > 1;
   }
 
   const NodeView& node_;
@@ -165,7 +168,9 @@ std::optional<std::vector<int64_t>> Import::numbers(int i) const {
   return out;
 }
 
-ValueId Import::emit(std::string_view op, Attributes attributes, std::vector<ValueId> inputs) const { return emit(op, std::move(attributes), std::move(inputs), 1)[0]; }
+ValueId Import::emit(std::string_view op, Attributes attributes, std::vector<ValueId> inputs) const {
+  return emit(op, std::move(attributes), std::move(inputs), 1)[0];
+}
 
 Values Import::emit(std::string_view op, Attributes attributes, std::vector<ValueId> inputs, int outputs) const {
   const Op* found = op_named(op);

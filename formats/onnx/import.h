@@ -87,15 +87,17 @@ class Import {
 struct ImportRow {
   std::string_view op;
   Values (*run)(const Import&);
-  int since = 1;                  // the opset from which the row holds; of several rows the newest that is not newer than the node
-  std::string_view domain = "";   // "" is ai.onnx
+  int since = 1;                 // the opset from which the row holds; of several rows the newest that is not newer than the node
+  std::string_view domain = "";  // "" is ai.onnx
 };
 
 // One table a group; import.cc lists them.
 using ImportTable = std::span<const ImportRow>;
 
 // An operator that is one op with attributes of the same names.
-#define TENON_AS(name_, op_, ...) \
-  ::tenon::onnx::ImportRow { name_, [](const ::tenon::onnx::Import& n) -> ::tenon::onnx::Values { return n.emit(op_, n.attributes<__VA_ARGS__>(), n.in, n.outputs()); } }
+#define TENON_AS(name_, op_, ...)                                                                                                              \
+  ::tenon::onnx::ImportRow {                                                                                                                   \
+    name_, [](const ::tenon::onnx::Import& n) -> ::tenon::onnx::Values { return n.emit(op_, n.attributes<__VA_ARGS__>(), n.in, n.outputs()); } \
+  }
 
 }  // namespace tenon::onnx

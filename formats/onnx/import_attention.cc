@@ -115,7 +115,8 @@ Values attention(const Import& n) {
   const ValueId keys = repeat_heads(n, k, q);
   ValueId scores = product(n, {f("mul", {q, f.number(root)}), f("mul", {transposed(n, keys, {0, 1, 3, 2}), f.number(root)})});
   const ValueId raw = scores;
-  if (const double cap = static_cast<double>(n.real("softcap", 0)); cap > 0) scores = f("mul", {f("tanh", {f("div", {scores, f.number(cap)})}), f.number(cap)});
+  if (const double cap = static_cast<double>(n.real("softcap", 0)); cap > 0)
+    scores = f("mul", {f("tanh", {f("div", {scores, f.number(cap)})}), f.number(cap)});
   const ValueId capped = scores;
 
   Sight sight{n};
@@ -126,8 +127,10 @@ Values attention(const Import& n) {
     ValueId place = counted(n, size_value(n, q, 2), {-1, 1});
     if (offset != kNone) place = n.emit("add", None{}, {place, offset});
     if (causal) sight.only(n.emit("less_equal", None{}, {key_places, place}));
-    if (left >= 0) sight.only(n.emit("greater_equal", None{}, {key_places, n.emit("sub", None{}, {place, n.scalar(static_cast<double>(left), DType::s64)})}));
-    if (right >= 0) sight.only(n.emit("less_equal", None{}, {key_places, n.emit("add", None{}, {place, n.scalar(static_cast<double>(right), DType::s64)})}));
+    if (left >= 0)
+      sight.only(n.emit("greater_equal", None{}, {key_places, n.emit("sub", None{}, {place, n.scalar(static_cast<double>(left), DType::s64)})}));
+    if (right >= 0)
+      sight.only(n.emit("less_equal", None{}, {key_places, n.emit("add", None{}, {place, n.scalar(static_cast<double>(right), DType::s64)})}));
   }
   if (n.has(6)) sight.only(n.emit("less", None{}, {key_places, unsqueezed(n, cast(n, input(n, 6), DType::s64), {1, 2, 3})}));
   if (n.has(3)) {
@@ -192,7 +195,8 @@ Values rotary_embedding(const Import& n) {
     a = columns(n, turned, 0, size.number() / 2), b = columns(n, turned, size.number() / 2, size.number());
   }
   const ValueId real = f("sub", {f("mul", {cos, a}), f("mul", {sin, b})}), imaginary = f("add", {f("mul", {sin, a}), f("mul", {cos, b})});
-  ValueId y = interleaved ? reshaped(n, concat(n, {unsqueezed(n, real, {4}), unsqueezed(n, imaginary, {4})}, 4), {0, 0, 0, -1}) : concat(n, {real, imaginary}, 3);
+  ValueId y = interleaved ? reshaped(n, concat(n, {unsqueezed(n, real, {4}), unsqueezed(n, imaginary, {4})}, 4), {0, 0, 0, -1})
+                          : concat(n, {real, imaginary}, 3);
   if (dim) y = concat(n, {y, columns(n, x, dim, INT64_MAX)}, 3);
   return flat ? reshaped(n, y, {0, 0, -1}) : transposed(n, y, {0, 2, 1, 3});
 }
@@ -204,7 +208,8 @@ Values causal_conv(const Import& n) {
   const Dim channels = n.type(1).shape[0], taps = n.type(1).shape[2];
   if (!channels.known() || !taps.known()) n.refuse("CausalConvWithState whose weight has sizes that are not known");
   const int64_t before = taps.number() - 1;
-  const ValueId padded = n.has(3) ? concat(n, {input(n, 3), input(n, 0)}, 2) : n.emit("pad", Pad{}, {input(n, 0), n.constant({0, 0, before, 0, 0, 0})});
+  const ValueId padded =
+      n.has(3) ? concat(n, {input(n, 3), input(n, 0)}, 2) : n.emit("pad", Pad{}, {input(n, 0), n.constant({0, 0, before, 0, 0, 0})});
   std::vector<ValueId> in{padded, input(n, 1)};
   if (n.has(2)) in.push_back(input(n, 2));
   ValueId y = n.emit("conv", Conv{.group = channels.number()}, in);

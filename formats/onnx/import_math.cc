@@ -141,10 +141,22 @@ Values add_then(const Import& n, const char* op) {
   return n.emit(op, None{}, {n.has(1) ? n.emit("add", None{}, {input(n, 0), input(n, 1)}) : input(n, 0)});
 }
 
-#define SAME(onnx, since, op) {onnx, [](const Import& n) -> Values { return same(n, op); }, since}
-#define BINARY(onnx, since, op) {onnx, [](const Import& n) -> Values { return binary(n, op); }, since}
-#define CHAIN(onnx, op) {onnx, [](const Import& n) -> Values { return chain(n, op); }}
-#define WITH(onnx, since, op, ...) {onnx, [](const Import& n) -> Values { return with(n, op, {__VA_ARGS__}); }, since}
+#define SAME(onnx, since, op)                                          \
+  {                                                                    \
+    onnx, [](const Import& n) -> Values { return same(n, op); }, since \
+  }
+#define BINARY(onnx, since, op)                                          \
+  {                                                                      \
+    onnx, [](const Import& n) -> Values { return binary(n, op); }, since \
+  }
+#define CHAIN(onnx, op)                                          \
+  {                                                              \
+    onnx, [](const Import& n) -> Values { return chain(n, op); } \
+  }
+#define WITH(onnx, since, op, ...)                                                    \
+  {                                                                                   \
+    onnx, [](const Import& n) -> Values { return with(n, op, {__VA_ARGS__}); }, since \
+  }
 
 constexpr ImportRow kRows[] = {
     BINARY("Add", 1, "add"),
@@ -222,7 +234,11 @@ constexpr ImportRow kRows[] = {
     {"Gelu", [](const Import& n) -> Values { return same(n, "gelu"); }, 1, "com.microsoft"},
     {"FastGelu", [](const Import& n) -> Values { return add_then(n, "gelu_tanh"); }, 1, "com.microsoft"},
     {"BiasGelu", [](const Import& n) -> Values { return add_then(n, "gelu"); }, 1, "com.microsoft"},
-    {"QuickGelu", [](const Import& n) -> Values { return with(n, "swish", {{"alpha", 1.702f}}); }, 1, "com.microsoft"},
+    {"QuickGelu",
+     [](const Import& n) -> Values {
+       return with(n, "swish", {{"alpha", 1.702f}});
+     },
+     1, "com.microsoft"},
 };
 
 }  // namespace

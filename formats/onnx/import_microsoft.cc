@@ -25,9 +25,16 @@ ValueId activated(const Import& n, ValueId v, const std::string& name, const std
     size_t parameters;
   };
   constexpr Row kRows[] = {
-      {"Relu", "relu", 0},         {"Tanh", "tanh", 0}, {"Sigmoid", "sigmoid", 0},           {"Softplus", "softplus", 0},
-      {"LeakyRelu", "leaky_relu", 1}, {"Elu", "elu", 1},   {"ThresholdedRelu", "thresholded_relu", 1}, {"Clip", "clip", 2},
-      {"HardSigmoid", "hard_sigmoid", 2}, {"Selu", "selu", 2},
+      {"Relu", "relu", 0},
+      {"Tanh", "tanh", 0},
+      {"Sigmoid", "sigmoid", 0},
+      {"Softplus", "softplus", 0},
+      {"LeakyRelu", "leaky_relu", 1},
+      {"Elu", "elu", 1},
+      {"ThresholdedRelu", "thresholded_relu", 1},
+      {"Clip", "clip", 2},
+      {"HardSigmoid", "hard_sigmoid", 2},
+      {"Selu", "selu", 2},
   };
   if (name.empty()) return v;
   if (name == "HardSwish") return apply(n, "hard_swish", {v});
@@ -83,7 +90,9 @@ ValueId quantized(const Import& n, ValueId v, int s, DType dtype) {
   return n.emit("quantize", Quantize{.axis = 0, .output_dtype = n.has(s + 1) ? DType::none : dtype}, in);
 }
 
-Values quantized_binary(const Import& n, const char* op) { return quantized(n, apply(n, op, {dequantized(n, 0, 1), dequantized(n, 3, 4)}), 6, n.element(0)); }
+Values quantized_binary(const Import& n, const char* op) {
+  return quantized(n, apply(n, op, {dequantized(n, 0, 1), dequantized(n, 3, 4)}), 6, n.element(0));
+}
 
 Values quantized_leaky_relu(const Import& n) {
   const ValueId slope = n.scalar(static_cast<double>(n.real("alpha", 0.01f)), DType::f32);

@@ -88,16 +88,23 @@ std::vector<double> numbers(const Import& n, const std::string& name, bool& tens
 class NodeLists {
  public:
   explicit NodeLists(const Import& n, bool& tensors)
-      : trees_(n.integers("nodes_treeids")), ids_(n.integers("nodes_nodeids")), features_(n.integers("nodes_featureids")),
-        yes_(n.integers("nodes_truenodeids")), no_(n.integers("nodes_falsenodeids")), missing_(n.integers("nodes_missing_value_tracks_true")),
-        modes_(n.texts("nodes_modes")), values_(numbers(n, "nodes_values", tensors)) {
+      : trees_(n.integers("nodes_treeids")),
+        ids_(n.integers("nodes_nodeids")),
+        features_(n.integers("nodes_featureids")),
+        yes_(n.integers("nodes_truenodeids")),
+        no_(n.integers("nodes_falsenodeids")),
+        missing_(n.integers("nodes_missing_value_tracks_true")),
+        modes_(n.texts("nodes_modes")),
+        values_(numbers(n, "nodes_values", tensors)) {
     n.ignore("nodes_hitrates");
     n.ignore("nodes_hitrates_as_tensor");
     const size_t count = ids_.size();
-    expect(trees_.size() == count && features_.size() == count && yes_.size() == count && no_.size() == count && modes_.size() == count && values_.size() == count,
+    expect(trees_.size() == count && features_.size() == count && yes_.size() == count && no_.size() == count && modes_.size() == count &&
+               values_.size() == count,
            "the lists of nodes have one length");
     expect(missing_.empty() || missing_.size() == count, "nodes_missing_value_tracks_true has a number for each node");
-    for (size_t i = 0; i < count; ++i) expect(places_.emplace(std::pair(trees_[i], ids_[i]), i).second, "each node of a tree has a number of its own");
+    for (size_t i = 0; i < count; ++i)
+      expect(places_.emplace(std::pair(trees_[i], ids_[i]), i).second, "each node of a tree has a number of its own");
     number();
     find_roots();
   }
@@ -130,7 +137,8 @@ class NodeLists {
     constexpr const char* kModes[] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"};
     for (int64_t i = 0; i < 6; ++i)
       if (mode == kModes[i]) return i;
-    throw Error(Code::bad_model, "mode " + printable(mode) + " of a node is none of BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, BRANCH_GT, BRANCH_EQ, BRANCH_NEQ, LEAF");
+    throw Error(Code::bad_model,
+                "mode " + printable(mode) + " of a node is none of BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, BRANCH_GT, BRANCH_EQ, BRANCH_NEQ, LEAF");
   }
   void number() {
     int64_t node = 0, leaf = 0;
@@ -212,7 +220,8 @@ Labels read_labels(const Import& n) {
   const std::vector<std::string> strings = n.texts("classlabels_strings");
   expect(numbers.empty() != strings.empty(), "the class labels are either numbers or strings");
   if (numbers.size() + strings.size() == 1) n.refuse("a classifier of one class");
-  return strings.empty() ? Labels{n.constant(numbers), static_cast<int64_t>(numbers.size())} : Labels{add_strings(n, strings), static_cast<int64_t>(strings.size())};
+  return strings.empty() ? Labels{n.constant(numbers), static_cast<int64_t>(numbers.size())}
+                         : Labels{add_strings(n, strings), static_cast<int64_t>(strings.size())};
 }
 
 // Two classes of which only the first has weights, which speak for the second: one score says both. Scores are [1 - s, s] with the limit 0.5 when
@@ -303,11 +312,13 @@ Values ensemble(const Import& n) {
   n.ignore("nodes_hitrates");
   const std::vector<int64_t> yes = n.integers("nodes_truenodeids"), no = n.integers("nodes_falsenodeids");
   const std::vector<int64_t> yes_leaf = n.integers("nodes_trueleafs"), no_leaf = n.integers("nodes_falseleafs");
-  const std::optional<Array> modes = tensor_attribute(n, "nodes_modes"), splits = tensor_attribute(n, "nodes_splits"), weights = tensor_attribute(n, "leaf_weights");
+  const std::optional<Array> modes = tensor_attribute(n, "nodes_modes"), splits = tensor_attribute(n, "nodes_splits"),
+                             weights = tensor_attribute(n, "leaf_weights");
   const size_t count = a.features.size();
   expect(modes && splits && weights, "nodes_modes, nodes_splits and leaf_weights are given");
   const auto length = [](const Array& list) { return static_cast<size_t>(list.count()); };
-  expect(yes.size() == count && no.size() == count && yes_leaf.size() == count && no_leaf.size() == count && length(*modes) == count && length(*splits) == count,
+  expect(yes.size() == count && no.size() == count && yes_leaf.size() == count && no_leaf.size() == count && length(*modes) == count &&
+             length(*splits) == count,
          "the lists of nodes have one length");
   expect(!modes->is_real(), "nodes_modes holds integers");
   expect(length(*weights) == a.weight_targets.size(), "the lists of leaves have one length");

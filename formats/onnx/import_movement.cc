@@ -60,7 +60,8 @@ Values squeeze(const Import& n) {
     const Dim size = n.type(0).shape[i];
     if (size == Dim(1)) axes.list.push_back(i);
     else if (!extents.differ(size, 1))
-      throw NeedsSizes(Code::not_supported, "Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) + " elements, which may be one; name the axes");
+      throw NeedsSizes(Code::not_supported, "Squeeze without axes, where axis " + std::to_string(i) + " has " + extents.text(size) +
+                                                " elements, which may be one; name the axes");
   }
   return n.emit("squeeze", Squeeze{axes.list}, with(input(n, 0), axes.input));
 }

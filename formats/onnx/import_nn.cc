@@ -41,7 +41,8 @@ Values conv_transpose(const Import& n) {
   expect_kernel_shape(n);
   ConvTranspose a = n.attributes<ConvTranspose>();
   // Some exporters put the batch and the channels in front.
-  if (static_cast<int>(a.output_shape.size()) == n.rank(0) && a.output_shape.size() > 2) a.output_shape.erase(a.output_shape.begin(), a.output_shape.begin() + 2);
+  if (static_cast<int>(a.output_shape.size()) == n.rank(0) && a.output_shape.size() > 2)
+    a.output_shape.erase(a.output_shape.begin(), a.output_shape.begin() + 2);
   return n.emit("conv_transpose", a, n.in);
 }
 
@@ -64,7 +65,9 @@ ValueId reduce(const Import& n, Reduction kind, ValueId v, std::vector<int64_t> 
 }
 
 template <Reduction kind>
-Values global_pool(const Import& n) { return reduce(n, kind, input(n, 0), spatial_axes(n)); }
+Values global_pool(const Import& n) {
+  return reduce(n, kind, input(n, 0), spatial_axes(n));
+}
 
 Values global_lp_pool(const Import& n) {
   const double p = n.opset < 2 ? static_cast<double>(n.real("p", 2)) : static_cast<double>(n.integer("p", 2));
@@ -109,7 +112,8 @@ Values train_batch_norm(const Import& n, double epsilon) {
   const auto running = [&](int i, ValueId current) {
     const DType dtype = n.element(i);
     const ValueId flat = cast(n, n.emit("reshape", Reshape{}, {current, n.constant({-1})}), dtype);
-    return n.emit("add", None{}, {n.emit("mul", None{}, {input(n, i), n.scalar(momentum, dtype)}), n.emit("mul", None{}, {flat, n.scalar(1 - momentum, dtype)})});
+    return n.emit("add", None{},
+                  {n.emit("mul", None{}, {input(n, i), n.scalar(momentum, dtype)}), n.emit("mul", None{}, {flat, n.scalar(1 - momentum, dtype)})});
   };
   return Values(std::vector<ValueId>{y, running(3, mean), running(4, variance)});
 }
@@ -138,7 +142,8 @@ Values batch_norm(const Import& n) {
     const auto placed = [&](int i) { return spatial ? along_channels(n, input(n, i)) : input(n, i); };
     return normalised(n, input(n, 0), placed(1), placed(2), placed(3), placed(4), epsilon);
   }
-  expect(bias->shape == scale->shape && mean->shape == scale->shape && variance->shape == scale->shape, "scale, bias, mean and variance have one shape");
+  expect(bias->shape == scale->shape && mean->shape == scale->shape && variance->shape == scale->shape,
+         "scale, bias, mean and variance have one shape");
   std::vector<double> factor, shift;
   for (int64_t i = 0; i < scale->count(); ++i) {
     factor.push_back(scale->number(i) / std::sqrt(variance->number(i) + epsilon));
@@ -304,7 +309,7 @@ ValueId unsqueezed(const Import& n, ValueId v, int64_t axis, int64_t count) {
 
 // The labels of two sources by where they stand.
 struct Contraction {
-  std::vector<int> batch;  // in both and in the result
+  std::vector<int> batch;          // in both and in the result
   std::vector<int> rows, columns;  // in one and in the result
   std::vector<int> summed;         // in both alone
 };
@@ -366,7 +371,9 @@ Values einsum(const Import& n) {
   for (const Labelled* x : {&a, &b})
     for (int label : x->labels)
       if (std::count(x->labels.begin(), x->labels.end(), label) > 1) return general();
-  const auto summed = [&](int label) { return std::find(terms.result.begin(), terms.result.end(), label) == terms.result.end() && a.has(label) && b.has(label); };
+  const auto summed = [&](int label) {
+    return std::find(terms.result.begin(), terms.result.end(), label) == terms.result.end() && a.has(label) && b.has(label);
+  };
   const auto dots = [&](int label) { return label < 0 && summed(label); };
   if (std::count_if(a.labels.begin(), a.labels.end(), summed) != 1 || std::any_of(a.labels.begin(), a.labels.end(), dots)) return general();
   a = without_own_sums(n, a, b, terms.result), b = without_own_sums(n, b, a, terms.result);
@@ -379,7 +386,10 @@ Values einsum(const Import& n) {
   return product(n, a, b, c, terms.result);
 }
 
-#define SOFTMAX(onnx, op) {onnx, [](const Import& n) -> Values { return softmax(n, op); }}
+#define SOFTMAX(onnx, op)                                          \
+  {                                                                \
+    onnx, [](const Import& n) -> Values { return softmax(n, op); } \
+  }
 
 constexpr ImportRow kRows[] = {
     {"Conv", conv},

@@ -25,10 +25,14 @@ Random numbers(const Import& n, Distribution d, DType dtype) {
 }
 
 template <Distribution d>
-Values of_shape(const Import& n) { return random(n, numbers(n, d, n.dtype("dtype", DType::f32)), n.constant(n.integers("shape"))); }
+Values of_shape(const Import& n) {
+  return random(n, numbers(n, d, n.dtype("dtype", DType::f32)), n.constant(n.integers("shape")));
+}
 
 template <Distribution d>
-Values like(const Import& n) { return random(n, numbers(n, d, n.dtype("dtype", n.element(0))), shape_of(n, 0)); }
+Values like(const Import& n) {
+  return random(n, numbers(n, d, n.dtype("dtype", n.element(0))), shape_of(n, 0));
+}
 
 // 1 with the probability that each element is.
 Values bernoulli(const Import& n) {

@@ -17,7 +17,8 @@ Values reduce(const Import& n, Reduction kind, int since) {
   a.noop_with_empty_axes = n.integer("noop_with_empty_axes", 0) != 0;
   if (const auto axes = n.numbers(1)) a.axes = *axes;
   else if (n.has(1)) in.push_back(n.in[1]);
-  const bool nothing_alone = kind == Reduction::sum || kind == Reduction::mean || kind == Reduction::max || kind == Reduction::min || kind == Reduction::prod;
+  const bool nothing_alone =
+      kind == Reduction::sum || kind == Reduction::mean || kind == Reduction::max || kind == Reduction::min || kind == Reduction::prod;
   if (a.axes.empty() && a.noop_with_empty_axes && in.size() == 1 && nothing_alone) return in[0];
   return n.emit("reduce", a, in);
 }
@@ -36,7 +37,10 @@ Values cumulate(const Import& n, const char* op) {
   return n.emit(op, a, in);
 }
 
-#define REDUCE(onnx, kind, since) {onnx, [](const Import& n) -> Values { return reduce(n, Reduction::kind, since); }}
+#define REDUCE(onnx, kind, since)                                                     \
+  {                                                                                   \
+    onnx, [](const Import& n) -> Values { return reduce(n, Reduction::kind, since); } \
+  }
 
 constexpr ImportRow kRows[] = {
     REDUCE("ReduceSum", sum, 13),

@@ -31,7 +31,9 @@ ValueId scalar_of(const Import& n, ValueId v) { return cast(n, n.emit("reshape",
 Values stft(const Import& n) {
   const Formula f{n, DType::s64};
   expect(n.rank(0) == 3, "the signal of STFT has a batch, a length and parts");
-  const auto size = [&](ValueId v, int64_t axis) { return n.emit("reshape", Reshape{}, {n.emit("shape", ShapeOf{axis, axis + 1}, {v}), n.constant({})}); };
+  const auto size = [&](ValueId v, int64_t axis) {
+    return n.emit("reshape", Reshape{}, {n.emit("shape", ShapeOf{axis, axis + 1}, {v}), n.constant({})});
+  };
   const ValueId signal = input(n, 0), step = scalar_of(n, input(n, 1)), length = size(signal, 1);
   const ValueId frame = n.has(3) ? scalar_of(n, input(n, 3)) : n.has(2) ? size(input(n, 2), 0) : length;
   const ValueId frames = f("add", {f("div", {f("sub", {length, frame}), step}), f.number(1)});

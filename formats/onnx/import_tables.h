@@ -5,11 +5,12 @@
 
 namespace tenon::onnx {
 
-extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
-    kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
+extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows,
+    kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
 
 inline std::vector<ImportTable> import_tables() {
-  return {kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows};
+  return {kMovementRows,  kShapeRows,    kMathRows,      kNnRows,       kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
+          kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows,   kSignalRows,    kVisionRows,    kRandomRows};
 }
 
 }  // namespace tenon::onnx

@@ -66,7 +66,8 @@ ValueId scaled(const Formula& f, ValueId v, double factor) { return f("mul", {v,
 ValueId regularised(const Formula& f, ValueId x, ValueId gradient, double norm) { return f("add", {scaled(f, x, norm), gradient}); }
 
 Values momentum(const Import& n) {
-  const double alpha = static_cast<double>(n.real("alpha", 0)), beta = static_cast<double>(n.real("beta", 0)), norm = static_cast<double>(n.real("norm_coefficient", 0));
+  const double alpha = static_cast<double>(n.real("alpha", 0)), beta = static_cast<double>(n.real("beta", 0)),
+               norm = static_cast<double>(n.real("norm_coefficient", 0));
   const std::string mode = n.text("mode", "standard");
   expect(mode == "standard" || mode == "nesterov", "the mode of Momentum is standard or nesterov");
   const Formula whole{n, DType::s64};
@@ -80,7 +81,8 @@ Values momentum(const Import& n) {
 }
 
 Values adagrad(const Import& n) {
-  const double decay = static_cast<double>(n.real("decay_factor", 0)), epsilon = static_cast<double>(n.real("epsilon", 0)), norm = static_cast<double>(n.real("norm_coefficient", 0));
+  const double decay = static_cast<double>(n.real("decay_factor", 0)), epsilon = static_cast<double>(n.real("epsilon", 0)),
+               norm = static_cast<double>(n.real("norm_coefficient", 0));
   return for_each_tensor(n, 3, [&](const Formula& f, const std::vector<ValueId>& v) {
     const ValueId updates = f("add", {scaled(f, cast(n, input(n, 1), f.dtype), decay), f.number(1)});
     const ValueId rate = f("div", {input(n, 0), updates}), g = regularised(f, v[0], v[1], norm);
@@ -90,7 +92,8 @@ Values adagrad(const Import& n) {
 }
 
 Values adam(const Import& n) {
-  const double alpha = static_cast<double>(n.real("alpha", 0.9f)), beta = static_cast<double>(n.real("beta", 0.999f)), epsilon = static_cast<double>(n.real("epsilon", 0));
+  const double alpha = static_cast<double>(n.real("alpha", 0.9f)), beta = static_cast<double>(n.real("beta", 0.999f)),
+               epsilon = static_cast<double>(n.real("epsilon", 0));
   const double norm = static_cast<double>(n.real("norm_coefficient", 0)), norm_after = static_cast<double>(n.real("norm_coefficient_post", 0));
   const Formula whole{n, DType::s64};
   const ValueId later = whole("greater", {input(n, 1), whole.number(0)});

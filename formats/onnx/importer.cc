@@ -46,7 +46,8 @@ std::string place(const NodeView& n, int64_t opset) {
 
 Importer::Importer(std::shared_ptr<const WeightSource> bytes, std::string folder, const ReadOptions& options)
     : bytes_(std::move(bytes)), folder_(std::move(folder)), options_(options) {
-  if (bytes_->bytes() > options.limits.bytes) throw Error(Code::limit, "the file has more than " + std::to_string(options.limits.bytes) + " bytes (limit bytes)");
+  if (bytes_->bytes() > options.limits.bytes)
+    throw Error(Code::limit, "the file has more than " + std::to_string(options.limits.bytes) + " bytes (limit bytes)");
   const auto* data = static_cast<const char*>(bytes_->view(0, bytes_->bytes()));
   model_ = parse_model({data, static_cast<size_t>(bytes_->bytes())}, options.limits);
 }
@@ -60,8 +61,11 @@ int64_t Importer::opset(std::string_view domain) const {
 ReadModel Importer::read() {
   for (const OpsetView& o : model_.opsets) {
     const auto [at, fresh] = opsets_.emplace(domain_of(o.domain), o.version);
-    if (!fresh) throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " + std::to_string(o.version));
-    if (o.version < 1) throw Error(Code::bad_model, "opset " + std::to_string(o.version) + " of domain \"" + printable(o.domain) + "\"; opsets start at 1");
+    if (!fresh)
+      throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " +
+                                       std::to_string(o.version));
+    if (o.version < 1)
+      throw Error(Code::bad_model, "opset " + std::to_string(o.version) + " of domain \"" + printable(o.domain) + "\"; opsets start at 1");
     if (domain_of(o.domain).empty() && o.version > kNewestOpset)
       throw Error(Code::not_supported, "opset " + std::to_string(o.version) + " of domain ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
   }
@@ -85,7 +89,8 @@ ReadModel Importer::read() {
   }
   if (g.outputs.empty()) throw Error(Code::bad_model, "the model has no outputs");
   out.format = "ONNX, opset " + std::to_string(opset(""));
-  if (!model_.producer.empty()) out.format += ", made by " + printable(model_.producer) + (model_.producer_version.empty() ? "" : " " + printable(model_.producer_version));
+  if (!model_.producer.empty())
+    out.format += ", made by " + printable(model_.producer) + (model_.producer_version.empty() ? "" : " " + printable(model_.producer_version));
   return out;
 }
 
@@ -103,14 +108,17 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
   if (out.container != Container::tensor) {
     if (!t->has_shape) out.items = Items::any;
     // Every item has its own sizes, whatever their names.
-    else for (const TypeView::Dimension& d : t->shape) out.shape.push(d.value && *d.value >= 0 ? Dim(*d.value) : g.extents->data(-1));
+    else
+      for (const TypeView::Dimension& d : t->shape) out.shape.push(d.value && *d.value >= 0 ? Dim(*d.value) : g.extents->data(-1));
     return out;
   }
-  if (!t->has_shape) throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank must be known when the model is loaded");
+  if (!t->has_shape)
+    throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank must be known when the model is loaded");
   for (size_t i = 0; i < t->shape.size(); ++i) {
     const TypeView::Dimension& d = t->shape[i];
     if (d.value && *d.value >= 0) {
-      if (*d.value > options_.limits.elements) throw Error(Code::limit, "input \"" + printable(v.name) + "\" has an axis of " + std::to_string(*d.value) + " elements (limit elements)");
+      if (*d.value > options_.limits.elements)
+        throw Error(Code::limit, "input \"" + printable(v.name) + "\" has an axis of " + std::to_string(*d.value) + " elements (limit elements)");
       out.shape.push(*d.value);
       continue;
     }
@@ -145,7 +153,8 @@ BlobReference Importer::blob(const TensorView& t) {
   const BlobReference r = blob_reference(t, options_.blobs->ranges.size());
   if (r.form == BlobReference::file) return r;
   const auto [owner, fresh] = owners_.try_emplace(r.index, t.message.data());
-  if (!fresh && owner->second != t.message.data()) throw Error(Code::bad_model, "two tensors have blob " + std::to_string(r.index) + " of the sealed model");
+  if (!fresh && owner->second != t.message.data())
+    throw Error(Code::bad_model, "two tensors have blob " + std::to_string(r.index) + " of the sealed model");
   return r;
 }
 
@@ -161,7 +170,8 @@ std::shared_ptr<const WeightSource> Importer::kept(const Range& r) {
 Importer::Range Importer::external_range(const TensorView& t, int64_t bytes) {
   if (options_.blobs) {
     const Blobs::Range r = options_.blobs->ranges[blob(t).index];
-    if (bytes >= 0 && r.bytes != bytes) throw Error(Code::bad_model, "its blob has " + std::to_string(r.bytes) + " bytes, its shape asks for " + std::to_string(bytes));
+    if (bytes >= 0 && r.bytes != bytes)
+      throw Error(Code::bad_model, "its blob has " + std::to_string(r.bytes) + " bytes, its shape asks for " + std::to_string(bytes));
     return {options_.blobs->source, r.offset, r.bytes};
   }
   const ExternalData where = external_data(t, bytes);
@@ -337,13 +347,15 @@ void Importer::node(Scope& s, const NodeView& original) {
   const Values values = row->run(i);
   current_ = outer;
   for (size_t a = 0; a < n->attributes.size(); ++a)
-    if (!i.taken_[a]) throw Error(Code::not_supported, "attribute " + printable(n->attributes[a].name) + " of " + printable(n->op) + " is not supported");
+    if (!i.taken_[a])
+      throw Error(Code::not_supported, "attribute " + printable(n->attributes[a].name) + " of " + printable(n->op) + " is not supported");
   const std::string name = place(*n, version);
   for (size_t k = first; k < s.graph.nodes.size(); ++k)
     if (s.graph.nodes[k].name.empty()) s.graph.nodes[k].name = name;
   for (size_t k = 0; k < n->outputs.size(); ++k) {
     if (n->outputs[k].empty()) continue;
-    if (k >= values.size() || values[k] == kNone) throw Error(Code::not_supported, "output " + std::to_string(k) + " of " + printable(n->op) + " is not supported");
+    if (k >= values.size() || values[k] == kNone)
+      throw Error(Code::not_supported, "output " + std::to_string(k) + " of " + printable(n->op) + " is not supported");
     define(s, n->outputs[k], values[k]);
   }
 }
@@ -352,7 +364,9 @@ bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in)
   const FunctionView* found = functions_.find(n);
   if (!found) return false;
   const FunctionView& f = *found;
-  if (in.size() > f.inputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " takes " + std::to_string(f.inputs.size()) + " inputs, given " + std::to_string(in.size()));
+  if (in.size() > f.inputs.size())
+    throw Error(Code::bad_model,
+                "the function " + printable(f.name) + " takes " + std::to_string(f.inputs.size()) + " inputs, given " + std::to_string(in.size()));
   Scope inner(s.graph, nullptr);
   for (size_t i = 0; i < f.inputs.size(); ++i)
     if (i < in.size() && in[i] != kNone) inner.names.emplace(f.inputs[i], in[i]);
@@ -367,7 +381,8 @@ bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in)
   opsets_ = versions;
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     if (n.outputs[i].empty()) continue;
-    if (i >= f.outputs.size()) throw Error(Code::bad_model, "the function " + printable(f.name) + " has " + std::to_string(f.outputs.size()) + " outputs");
+    if (i >= f.outputs.size())
+      throw Error(Code::bad_model, "the function " + printable(f.name) + " has " + std::to_string(f.outputs.size()) + " outputs");
     define(s, n.outputs[i], find(inner, f.outputs[i]));
   }
   return true;

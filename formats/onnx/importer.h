@@ -102,9 +102,9 @@ class Importer {
   int64_t nodes_ = 0, depth_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unordered_map<std::string, std::shared_ptr<const WeightSource>> files_;
-  std::unordered_map<size_t, const char*> owners_;                             // of blobs: the message of their tensor
-  std::unordered_map<int64_t, std::shared_ptr<const WeightSource>> kept_;      // small blobs by offset
-  Scope* current_ = nullptr;  // of the node being imported
+  std::unordered_map<size_t, const char*> owners_;                         // of blobs: the message of their tensor
+  std::unordered_map<int64_t, std::shared_ptr<const WeightSource>> kept_;  // small blobs by offset
+  Scope* current_ = nullptr;                                               // of the node being imported
   friend class Import;
 };
 

@@ -12,9 +12,7 @@ namespace {
 class KeptSource : public WeightSource {
  public:
   KeptSource(std::shared_ptr<const WeightSource> from, int64_t offset, int64_t bytes) : from_(std::move(from)), offset_(offset), bytes_(bytes) {}
-  ~KeptSource() override {
-    wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes()));
-  }
+  ~KeptSource() override { wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes())); }
 
   const void* view(int64_t offset, int64_t) const override {
     std::call_once(once_, [&] {

@@ -15,7 +15,8 @@ constexpr int64_t kMostDepth = 256;  // whatever the limits say: parsing a subgr
 // Field numbers are those of onnx.proto.
 class Parser {
  public:
-  Parser(Bytes file, const LoadLimits& limits) : limits_(limits), room_(limits.view_bytes + static_cast<int64_t>(file.size())), depth_most_(std::min(limits.depth, kMostDepth)) {}
+  Parser(Bytes file, const LoadLimits& limits)
+      : limits_(limits), room_(limits.view_bytes + static_cast<int64_t>(file.size())), depth_most_(std::min(limits.depth, kMostDepth)) {}
 
   Model model(Bytes message) {
     Model m;
@@ -84,7 +85,8 @@ class Parser {
   // ---- what is held is counted against what the file may ask for
   void charge(int64_t bytes) {
     if ((room_ -= bytes) < 0)
-      throw Error(Code::limit, "the parts of the model take " + std::to_string(limits_.view_bytes) + " bytes more than its file has (limit view_bytes)");
+      throw Error(Code::limit,
+                  "the parts of the model take " + std::to_string(limits_.view_bytes) + " bytes more than its file has (limit view_bytes)");
   }
   template <class T>
   void reserve(std::vector<T>& list, int64_t more) {
@@ -359,7 +361,8 @@ const AttributeView* NodeView::find(std::string_view attribute) const {
 }
 
 Model parse_model(Bytes bytes, const LoadLimits& limits) {
-  if (static_cast<int64_t>(bytes.size()) > limits.bytes) throw Error(Code::limit, "the file has more than " + std::to_string(limits.bytes) + " bytes (limit bytes)");
+  if (static_cast<int64_t>(bytes.size()) > limits.bytes)
+    throw Error(Code::limit, "the file has more than " + std::to_string(limits.bytes) + " bytes (limit bytes)");
   if (bytes.empty()) throw Error(Code::bad_model, "the file is empty");
   return Parser(bytes, limits).model(bytes);
 }

@@ -16,12 +16,12 @@ namespace tenon::onnx {
 struct TensorView {
   std::string_view name;
   std::vector<int64_t> dims;
-  int32_t data_type = 0;      // an ONNX element type number
-  Bytes raw;                  // raw_data
+  int32_t data_type = 0;                    // an ONNX element type number
+  Bytes raw;                                // raw_data
   bool has_raw = false, has_typed = false;  // has_typed: at least one number or string
   bool external = false;
   std::vector<std::pair<std::string_view, std::string_view>> external_data;
-  Bytes message;              // the tensor as a whole; typed data are read from it on demand
+  Bytes message;  // the tensor as a whole; typed data are read from it on demand
 };
 
 struct SparseTensorView {
@@ -35,10 +35,10 @@ struct TypeView {
     std::optional<int64_t> value;
     std::string_view symbol;
   };
-  int32_t element = 0;             // of a tensor
+  int32_t element = 0;  // of a tensor
   bool has_shape = false;
-  std::vector<Dimension> shape;    // of a tensor
-  std::vector<TypeView> inner;     // of a sequence or an optional: one
+  std::vector<Dimension> shape;  // of a tensor
+  std::vector<TypeView> inner;   // of a sequence or an optional: one
 };
 
 struct ValueInfoView {
@@ -57,10 +57,10 @@ struct AttributeView {
   std::vector<float> floats;
   std::vector<int64_t> ints;
   std::vector<std::string_view> strings;
-  std::vector<TensorView> tensors;            // `t` or `tensors`
-  std::vector<SparseTensorView> sparse;       // `sparse_tensor` or `sparse_tensors`
-  std::vector<TypeView> types;                // `tp` or `type_protos`
-  std::vector<GraphView> graphs;              // `g` or `graphs`
+  std::vector<TensorView> tensors;       // `t` or `tensors`
+  std::vector<SparseTensorView> sparse;  // `sparse_tensor` or `sparse_tensors`
+  std::vector<TypeView> types;           // `tp` or `type_protos`
+  std::vector<GraphView> graphs;         // `g` or `graphs`
   enum Type : int32_t { kFloat = 1, kInt, kString, kTensor, kGraph, kFloats, kInts, kStrings, kTensors, kGraphs, kSparse, kSparses, kType, kTypes };
 };
 

@@ -41,8 +41,7 @@ void transpose_plane(const T* src, T* dst, int64_t rows, int64_t columns, int64_
         for (int64_t j = 0; j < columns; j += kLanes) {
           const int64_t high = smaller(kLanes, rows - i), wide = smaller(kLanes, columns - j);
           V square[kLanes];
-          unroll<static_cast<int>(kLanes)>(
-              [&](auto c) TENON_INLINE { square[c] = c < wide ? load(from + i + (j + c) * src_column, high) : V(0.f); });
+          unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < wide ? load(from + i + (j + c) * src_column, high) : V(0.f); });
           transpose(square);
           unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE {
             if (r < high) store(to + (i + r) * dst_row + j, square[r], wide);

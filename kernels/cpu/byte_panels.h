@@ -26,9 +26,7 @@ inline void pack_byte_panel(const uint8_t* b, const Matrix& x, int64_t k, Range 
   }
 }
 
-TENON_INLINE inline I byte_zeros(const Operand& b, int64_t column, int64_t lanes) {
-  return b.per_axis ? load(b.zero + column, lanes) : I(b.zero[0]);
-}
+TENON_INLINE inline I byte_zeros(const Operand& b, int64_t column, int64_t lanes) { return b.per_axis ? load(b.zero + column, lanes) : I(b.zero[0]); }
 TENON_INLINE inline V byte_scales(const Operand& b, int64_t column, int64_t lanes) {
   return b.per_axis ? load(b.scale + column, lanes) : V(b.scale[0]);
 }

@@ -367,7 +367,8 @@ using Blocked = Static<Source::blocked>;
 
 template <class S>
 constexpr Kernel conv(const char* name) {
-  return {.name = name, .op = "conv", .isa = TENON_ISA_LEVEL, .reject = S::reject, .needs = S::needs, .cost = S::cost, .pack = S::pack, .run = S::run};
+  return {
+      .name = name, .op = "conv", .isa = TENON_ISA_LEVEL, .reject = S::reject, .needs = S::needs, .cost = S::cost, .pack = S::pack, .run = S::run};
 }
 
 const Kernel kKernels[] = {

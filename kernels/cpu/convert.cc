@@ -34,8 +34,10 @@ To integer_of(Real v) {
 
 template <class To>
 void store_as(const float* from, To* to, int64_t n, bool truth) {
-  if (truth) for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(from[i] != 0);
-  else for (int64_t i = 0; i < n; ++i) to[i] = integer_of<To>(from[i]);
+  if (truth)
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(from[i] != 0);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = integer_of<To>(from[i]);
 }
 
 // A block of n elements as f32, exact for everything but s32 and s64.
@@ -57,8 +59,10 @@ void read_real(const Operand& o, int64_t at, float* to, int64_t n) {
 void write_real(const float* from, const Operand& o, int64_t at, int64_t n) {
   switch (static_cast<DType>(o.dtype)) {
     case DType::f32: return vectors(n, [&](int64_t i, int64_t lanes) { store(mutable_data(o) + at + i, load(from + i, lanes), lanes); });
-    case DType::f16: return vectors(n, [&](int64_t i, int64_t lanes) { store_f16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
-    case DType::bf16: return vectors(n, [&](int64_t i, int64_t lanes) { store_bf16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
+    case DType::f16:
+      return vectors(n, [&](int64_t i, int64_t lanes) { store_f16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
+    case DType::bf16:
+      return vectors(n, [&](int64_t i, int64_t lanes) { store_bf16(mutable_data<uint16_t>(o) + at + i, load(from + i, lanes), lanes); });
     case DType::u8: return store_as(from, mutable_data<uint8_t>(o) + at, n, false);
     case DType::boolean: return store_as(from, mutable_data<uint8_t>(o) + at, n, true);
     case DType::s8: return store_as(from, mutable_data<int8_t>(o) + at, n, false);
@@ -244,8 +248,11 @@ void run_dynamic(const Step& s, const Context& context) noexcept {
   quantise_by(range, *s.src, mutable_data<uint8_t>(*s.dst), context);
 }
 
-#define TENON_CONVERT(op_, name_, reject_, needs_, run_) \
-  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_elements, .pack = nullptr, .run = run_}
+#define TENON_CONVERT(op_, name_, reject_, needs_, run_)                                                                                             \
+  {                                                                                                                                                  \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_elements, .pack = nullptr, \
+    .run = run_                                                                                                                                      \
+  }
 const Kernel kKernels[] = {
     TENON_CONVERT("cast", "cast_any_blocks", reject_cast, any, run_cast),
     TENON_CONVERT("quantize", "quantize_f32_rows", reject_quantize, needs_scales, run_quantize),

@@ -61,8 +61,7 @@ __attribute__((noinline)) void strip(const Strip& t) {
         for (int64_t g = 0; g < t.groups; ++g) meet(src + g * t.src_group, std::integral_constant<int, 0>{});
       }
     }
-  if (t.stored == Stored::s32)
-    return unroll<N>([&](auto i) TENON_INLINE { store(static_cast<int32_t*>(t.dst) + i * t.dst_step, sum[i]); });
+  if (t.stored == Stored::s32) return unroll<N>([&](auto i) TENON_INLINE { store(static_cast<int32_t*>(t.dst) + i * t.dst_step, sum[i]); });
   if (t.stored == Stored::f32) {
     unroll<N>([&](auto i) TENON_INLINE {
       V v = real(sum[i]) * t.multiplier + t.bias;
@@ -115,8 +114,8 @@ int64_t parts_of(const Operand& w, int64_t channels) {
 
 struct Plan {
   ConvShape c;
-  int64_t blocks, parts;  // of channels; that sum up to the weights
-  bool aligned;           // each position is copied once
+  int64_t blocks, parts;               // of channels; that sum up to the weights
+  bool aligned;                        // each position is copied once
   int64_t phases = 1, period, groups;  // results of a round; groups of the row from round to round, and that a round meets
   int64_t rounds, left, width;         // of results of a row; of a copied row: groups before the first position, and all
   int64_t bands;
@@ -169,8 +168,8 @@ Needs needs(const Step& s) {
 float cost(const Step& s) {
   const Plan p(s);
   const float vectors = static_cast<float>(p.c.n * p.blocks), rate = kLanes == 16 ? 3.5f : 6.f;
-  const float copied = vectors * static_cast<float>(p.bands * p.rows_in(ceil_div(p.c.out[1], larger(int64_t{1}, p.bands))) * p.width) *
-                       (p.aligned ? 2.f * kDot : 4.f);
+  const float copied =
+      vectors * static_cast<float>(p.bands * p.rows_in(ceil_div(p.c.out[1], larger(int64_t{1}, p.bands))) * p.width) * (p.aligned ? 2.f * kDot : 4.f);
   const float dots = static_cast<float>(p.c.taps[1] * p.parts * p.groups);
   const float sums = vectors * static_cast<float>(p.c.pixels()) * (dots * (kBytes8 ? 1.2f : 2.2f) + 8);
   return (copied + sums) / rate + epilogue_cost(s, p.c.n * p.c.o * p.c.pixels()) + 300.f;
@@ -307,8 +306,7 @@ void convolve(const Step& s, const Plan& p, const Output& out, int64_t image, in
       t.src = line + own.begin * t.period;
       t.dst = out.buffered || beyond ? static_cast<void*>(buffer) : to;
       strip_of[own.end - own.begin - 1](t);
-      if (out.buffered)
-        out.finish_run(buffer, n * kLanes, Channel::block, channel, c.o, at, [&](const Operand& o) { return index(o, row, first); });
+      if (out.buffered) out.finish_run(buffer, n * kLanes, Channel::block, channel, c.o, at, [&](const Operand& o) { return index(o, row, first); });
       else if (beyond)
         for (int64_t v = 0; v < n * bytes; ++v) std::memcpy(to + v * kLanes, reinterpret_cast<const char*>(buffer) + v * kLanes, kLanes);
     }

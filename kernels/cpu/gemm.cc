@@ -42,8 +42,7 @@ void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float
       for (; i < k; i += kLanes) {
         const int64_t rows = smaller(kLanes, k - i);
         V square[kLanes];
-        unroll<static_cast<int>(kLanes)>(
-            [&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i, rows) : V(0.f); });
+        unroll<static_cast<int>(kLanes)>([&](auto c) TENON_INLINE { square[c] = c < lanes ? load(from + c * x.column + i, rows) : V(0.f); });
         transpose(square);
         unroll<static_cast<int>(kLanes)>([&](auto r) TENON_INLINE {
           if (r < rows) store(dst + (i + r) * wide * kLanes, square[r]);
@@ -209,8 +208,8 @@ struct Panels {
 };
 
 // `spare`: for bytes that many rows make real, kUnpackedBytes.
-void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels,
-                    float* copy, float* spare) {
+void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy,
+                    float* spare) {
   const bool folded = p.batch == 1;
   const auto lead = [&](const Operand& o, int axes) { return folded ? 0 : lead_offset(o, axes, *s.dst, p.dst_lead, item); };
   const int64_t right_item = folded ? 0 : b_item(s, p, item);

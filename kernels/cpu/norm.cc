@@ -1,9 +1,9 @@
 // layer_norm, rms_norm and group_norm, f32, over contiguous rows. Tolerance 1e-5.
 // Statistics take two passes over a row that stays in L1 or L2 (mean, then squares of what is left of it: no cancellation); a third
 // scales and stores.
+#include "ops/norm.h"
 #include "kernels/cpu/operand.h"
 #include "kernels/cpu/simd.h"
-#include "ops/norm.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -41,7 +41,8 @@ const char* reject_row(const Step& s) {
     if (!has(s, k)) continue;
     if (s.src[k].rank != s.src->rank - axis) return "scale or bias has not the shape of the axes that are normalised";
     for (int i = 0; i < s.src[k].rank; ++i)
-      if (!known(s.src[k].size[i]) || s.src[k].size[i] != s.src->size[axis + i]) return "scale or bias has not the shape of the axes that are normalised";
+      if (!known(s.src[k].size[i]) || s.src[k].size[i] != s.src->size[axis + i])
+        return "scale or bias has not the shape of the axes that are normalised";
   }
   return reject_gaps(s);
 }
@@ -101,9 +102,30 @@ void run_groups(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "layer_norm_f32_rows_" TENON_ISA_NAME, .op = "layer_norm", .isa = TENON_ISA_LEVEL, .reject = reject_row, .needs = needs, .cost = cost, .pack = nullptr, .run = run_rows<true>},
-    {.name = "rms_norm_f32_rows_" TENON_ISA_NAME, .op = "rms_norm", .isa = TENON_ISA_LEVEL, .reject = reject_row, .needs = needs, .cost = cost, .pack = nullptr, .run = run_rows<false>},
-    {.name = "group_norm_f32_planes_" TENON_ISA_NAME, .op = "group_norm", .isa = TENON_ISA_LEVEL, .reject = reject_group, .needs = needs, .cost = cost, .pack = nullptr, .run = run_groups},
+    {.name = "layer_norm_f32_rows_" TENON_ISA_NAME,
+     .op = "layer_norm",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_row,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_rows<true>},
+    {.name = "rms_norm_f32_rows_" TENON_ISA_NAME,
+     .op = "rms_norm",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_row,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_rows<false>},
+    {.name = "group_norm_f32_planes_" TENON_ISA_NAME,
+     .op = "group_norm",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_group,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_groups},
 };
 }  // namespace
 extern const KernelTable norm_table{kKernels, 3};

@@ -78,7 +78,14 @@ void run(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "pointwise_f32_program_" TENON_ISA_NAME, .op = "pointwise", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
+    {.name = "pointwise_f32_program_" TENON_ISA_NAME,
+     .op = "pointwise",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run},
 };
 }  // namespace
 extern const KernelTable pointwise_table{kKernels, 1};

@@ -69,9 +69,7 @@ void write(const int64_t* __restrict from, const Operand& o, int64_t at, int64_t
 
 void narrow(int64_t* v, int64_t n, DType t) {
   if (t == DType::s64 || t == DType::u64 || t == DType::boolean) return;
-  with_type(t, [&](auto type) {
-    groups(n, [&](int64_t i) TENON_INLINE { v[i] = static_cast<int64_t>(static_cast<decltype(type)>(v[i])); });
-  });
+  with_type(t, [&](auto type) { groups(n, [&](int64_t i) TENON_INLINE { v[i] = static_cast<int64_t>(static_cast<decltype(type)>(v[i])); }); });
 }
 
 template <class Body>
@@ -86,7 +84,8 @@ void apply(Function f, const int64_t* a, const int64_t* b, const int64_t* c, int
   using T = Whole;
 #define TENON_BODY(name, arity, body, ...) \
   case Function::name:                     \
-    return each(a, b, c, dst, n, []([[maybe_unused]] Whole a, [[maybe_unused]] Whole b, [[maybe_unused]] Whole c) TENON_INLINE { return number(body); });
+    return each(a, b, c, dst, n,           \
+                []([[maybe_unused]] Whole a, [[maybe_unused]] Whole b, [[maybe_unused]] Whole c) TENON_INLINE { return number(body); });
 #define ROW TENON_BODY
 #define WHOLE TENON_BODY
 #define TEST TENON_BODY
@@ -150,7 +149,9 @@ const char* reject(const Step& s) {
 
 Needs needs(const Step&) { return {.src = Wants::any, .dst = Wants::any}; }
 
-float cost(const Step& s) { return 40 + static_cast<float>(count(*s.dst)) * (static_cast<float>(s.sources) * 0.5f + static_cast<float>(program(s).rows.size())); }
+float cost(const Step& s) {
+  return 40 + static_cast<float>(count(*s.dst)) * (static_cast<float>(s.sources) * 0.5f + static_cast<float>(program(s).rows.size()));
+}
 
 void run(const Step& s, const Context& context) noexcept {
   const Axes a = axes(s);
@@ -158,7 +159,14 @@ void run(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "pointwise_integer_program_" TENON_ISA_NAME, .op = "pointwise", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
+    {.name = "pointwise_integer_program_" TENON_ISA_NAME,
+     .op = "pointwise",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run},
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
 // max_pool and average_pool, f32. Blocked: a pixel is a vector of channels, windows are walked tap by tap over the taps that fall on
 // the source; wide ones along each row of src first, and then across the rows. Plain: the same over one channel at a time, rows of dst in
 // vectors where the window moves by one.
+#include "ops/pool.h"
 #include "kernels/cpu/operand.h"
 #include "kernels/cpu/simd.h"
-#include "ops/pool.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -75,7 +75,7 @@ const char* reject(const Step& s) {
 // Bands of rows of dst, of each the rows of src that it meets, pooled along themselves, in scratch.
 struct Bands {
   static constexpr int64_t kBytes = 256 << 10;
-  bool wide;  // whether that saves work
+  bool wide;                    // whether that saves work
   int64_t count = 1, rows = 0;  // of src, in the largest band
 
   Bands(const Geometry& g, int64_t planes) : wide(g.taps[0] == 1 && g.stride[0] == 1 && g.taps[1] * g.taps[2] > 2 * (g.taps[1] + g.taps[2])) {
@@ -154,18 +154,19 @@ void run_blocked(const Step& s, const Context& context) noexcept {
   const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
   const int64_t step[3] = {g.src[1] * g.src[2] * kLanes, g.src[2] * kLanes, kLanes};
   const int64_t plane = g.src[0] * step[0], rows = g.dst[0] * g.dst[1];
-  parallel(context, planes * rows, larger(int64_t{1}, int64_t{2048} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])), [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u) {
-      const float* src = data(*s.src) + u / rows * plane;
-      float* dst = mutable_data(*s.dst) + u * g.dst[2] * kLanes;
-      Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
-      for (int64_t x = 0; x < g.dst[2]; ++x) {
-        t[2] = taps(g, 2, x);
-        const float scale = average ? scale_of(t, include) : 1.f;
-        store(dst + x * kLanes, window<average>(src, step, g, t, scale, [](const float* at) TENON_INLINE { return load(at); }));
-      }
-    }
-  });
+  parallel(context, planes * rows, larger(int64_t{1}, int64_t{2048} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])),
+           [&](int64_t begin, int64_t end, int) {
+             for (int64_t u = begin; u < end; ++u) {
+               const float* src = data(*s.src) + u / rows * plane;
+               float* dst = mutable_data(*s.dst) + u * g.dst[2] * kLanes;
+               Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
+               for (int64_t x = 0; x < g.dst[2]; ++x) {
+                 t[2] = taps(g, 2, x);
+                 const float scale = average ? scale_of(t, include) : 1.f;
+                 store(dst + x * kLanes, window<average>(src, step, g, t, scale, [](const float* at) TENON_INLINE { return load(at); }));
+               }
+             }
+           });
 }
 
 template <bool average>
@@ -174,26 +175,30 @@ void run_plain(const Step& s, const Context& context) noexcept {
   const bool include = static_cast<const Pool*>(s.attributes)->count_include_pad;
   const int64_t planes = s.src->size[0] * s.src->size[1], rows = g.dst[0] * g.dst[1];
   const int64_t step[3] = {g.src[1] * g.src[2], g.src[2], 1}, plane = g.src[0] * step[0];
-  parallel(context, planes * rows, larger(int64_t{1}, int64_t{4096} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])), [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u) {
-      const float* src = data(*s.src) + u / rows * plane;
-      float* dst = mutable_data(*s.dst) + u * g.dst[2];
-      Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
-      for (int64_t x = 0; x < g.dst[2];) {
-        t[2] = taps(g, 2, x);
-        // Neighbouring windows with all their taps on the source are one vector when the window moves by one.
-        const int64_t reach = g.src[2] - (g.taps[2] - 1) * g.dilation[2] + g.before[2] - x;
-        const int64_t lanes = g.stride[2] == 1 && t[2].count == g.taps[2] ? smaller(kLanes, smaller(reach, g.dst[2] - x)) : 1;
-        const float scale = average ? scale_of(t, include) : 1.f;
-        store(dst + x, window<average>(src, step, g, t, scale, [=](const float* at) TENON_INLINE { return load(at, lanes); }), lanes);
-        x += lanes;
-      }
-    }
-  });
+  parallel(context, planes * rows, larger(int64_t{1}, int64_t{4096} / larger(int64_t{1}, g.dst[2] * g.taps[0] * g.taps[1] * g.taps[2])),
+           [&](int64_t begin, int64_t end, int) {
+             for (int64_t u = begin; u < end; ++u) {
+               const float* src = data(*s.src) + u / rows * plane;
+               float* dst = mutable_data(*s.dst) + u * g.dst[2];
+               Taps t[3] = {taps(g, 0, u % rows / g.dst[1]), taps(g, 1, u % g.dst[1]), {}};
+               for (int64_t x = 0; x < g.dst[2];) {
+                 t[2] = taps(g, 2, x);
+                 // Neighbouring windows with all their taps on the source are one vector when the window moves by one.
+                 const int64_t reach = g.src[2] - (g.taps[2] - 1) * g.dilation[2] + g.before[2] - x;
+                 const int64_t lanes = g.stride[2] == 1 && t[2].count == g.taps[2] ? smaller(kLanes, smaller(reach, g.dst[2] - x)) : 1;
+                 const float scale = average ? scale_of(t, include) : 1.f;
+                 store(dst + x, window<average>(src, step, g, t, scale, [=](const float* at) TENON_INLINE { return load(at, lanes); }), lanes);
+                 x += lanes;
+               }
+             }
+           });
 }
 
-#define TENON_POOL(op_, name_, needs_, cost_, run_) \
-  {.name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs_, .cost = cost_, .pack = nullptr, .run = run_}
+#define TENON_POOL(op_, name_, needs_, cost_, run_)                                                                                         \
+  {                                                                                                                                         \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs_, .cost = cost_, .pack = nullptr, \
+    .run = run_                                                                                                                             \
+  }
 const Kernel kKernels[] = {
     TENON_POOL("max_pool", "max_pool_f32_plain", needs_plain, cost_plain, run_plain<false>),
     TENON_POOL("max_pool", "max_pool_f32_blocked", needs_blocked, cost_blocked, run_blocked<false>),

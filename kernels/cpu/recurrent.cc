@@ -20,7 +20,9 @@ RecurrentShape shape(const Step& s) {
 }
 
 int64_t direction_floats(const RecurrentShape& p) { return round_up(p.columns * (p.inputs + p.hidden) + constant_floats(p), 16); }
-int64_t batch_part(const Step& s, const RecurrentShape& p) { return has(s, 4) ? 1 : smaller(kRows, p.directions > 1 ? p.batch : ceil_div(p.batch, 2)); }
+int64_t batch_part(const Step& s, const RecurrentShape& p) {
+  return has(s, 4) ? 1 : smaller(kRows, p.directions > 1 ? p.batch : ceil_div(p.batch, 2));
+}
 
 template <Network network>
 const char* reject(const Step& s) {
@@ -34,7 +36,7 @@ template <Network network>
 Needs needs(const Step& s) {
   RecurrentShape p = shape<network>(s);
   p.inputs = s.src[1].size[2];
-  return {.packing = network == Network::lstm        ? "lstm_gates_" TENON_ISA_NAME
+  return {.packing = network == Network::lstm  ? "lstm_gates_" TENON_ISA_NAME
                      : p.a.linear_before_reset ? "gru_gates_reset_last_" TENON_ISA_NAME
                                                : "gru_gates_" TENON_ISA_NAME,
           .packed_bytes = p.directions * direction_floats(p) * 4,
@@ -71,7 +73,8 @@ void pack(const Step& s, void* packed) {
 }
 
 // dst[r][c] = bias[c] + a[r] times the columns of `range`; the bias may be null.
-void multiply(const float* a, int64_t a_row, int64_t rows, int64_t k, const float* packed, Range range, const float* bias, float* dst, int64_t dst_row) {
+void multiply(const float* a, int64_t a_row, int64_t rows, int64_t k, const float* packed, Range range, const float* bias, float* dst,
+              int64_t dst_row) {
   Tile t{};
   t.a_row = a_row, t.a_k = 1, t.k = t.k_last = k, t.c_row = dst_row, t.c_vector = t.lanes = kLanes, t.first = t.last = true;
   panels(range, [&](Range vectors) {
@@ -94,7 +97,8 @@ void run(const Step& s, const Context& context) noexcept {
   const auto constants = [&](int64_t direction) { return Constants(p, weights(direction) + p.columns * (p.inputs + p.hidden)); };
   // Few rows are cut by columns.
   const int64_t blocks = ceil_div(p.rows(), kBlockRows), cuts = blocks == 1 ? smaller(8, ceil_div(p.group(0).end, 2 * kTileVectors)) : 1;
-  const float unit_ns = static_cast<float>(smaller(p.rows(), kBlockRows) * p.columns) * static_cast<float>(p.inputs) / kMultiplyAdds / static_cast<float>(cuts);
+  const float unit_ns =
+      static_cast<float>(smaller(p.rows(), kBlockRows) * p.columns) * static_cast<float>(p.inputs) / kMultiplyAdds / static_cast<float>(cuts);
   parallel(context, p.directions * blocks * cuts, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t u = begin; u < end; ++u) {
       const int64_t d = u / cuts / blocks;

@@ -32,7 +32,9 @@ struct RecurrentShape {
   int64_t rows() const { return steps * batch; }
   // Vectors of columns that are multiplied together: gru gives its last gate another h.
   int groups() const { return network == Network::gru ? 2 : 1; }
-  Range group(int i) const { return groups() == 1 ? Range{0, vectors()} : i == 0 ? Range{0, vectors() / 3 * 2} : Range{vectors() / 3 * 2, vectors()}; }
+  Range group(int i) const {
+    return groups() == 1 ? Range{0, vectors()} : i == 0 ? Range{0, vectors() / 3 * 2} : Range{vectors() / 3 * 2, vectors()};
+  }
   // Where column `c` lies among the rows of ONNX's weights; -1: nowhere.
   int64_t weight_row(int64_t c) const { return c % wide < hidden ? c / wide * hidden + c % wide : -1; }
   float clip() const { return a.clip > 0 ? a.clip : INFINITY; }
@@ -132,8 +134,8 @@ inline void gru_cell(const RecurrentShape& p, const float* x, const float* y, fl
 // Runs one direction over rows [rows) of the batch, of which there is one where sequences have lengths. `from_x` is what src gives to
 // this direction, [steps][batch][columns]; product(group, h, to) stores what rows of h give to the columns of a group.
 template <class Product>
-void recur(const Step& s, const RecurrentShape& p, const Context& context, int64_t direction, Range rows, const float* from_x, const Constants& constants,
-           float* scratch, const Product& product) {
+void recur(const Step& s, const RecurrentShape& p, const Context& context, int64_t direction, Range rows, const float* from_x,
+           const Constants& constants, float* scratch, const Product& product) {
   const int64_t n = rows.end - rows.begin;
   float *h = scratch, *c = h + n * p.wide, *reset = c + n * p.wide, *from_h = reset + n * p.wide;
   const bool backwards = p.a.direction == Direction::reverse || direction == 1;

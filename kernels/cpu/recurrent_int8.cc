@@ -93,7 +93,8 @@ Needs needs(const Step& s) {
 float cost(const Step& s) {
   const RecurrentShape p = shape(s);
   const float rows = static_cast<float>(p.directions * p.rows()), columns = static_cast<float>(p.columns);
-  return rows * columns * static_cast<float>(p.inputs + p.hidden) / (kMultiplyAdds * (kBytes8 ? 4.f : 1.6f)) + rows * static_cast<float>(p.wide) + 500;
+  return rows * columns * static_cast<float>(p.inputs + p.hidden) / (kMultiplyAdds * (kBytes8 ? 4.f : 1.6f)) + rows * static_cast<float>(p.wide) +
+         500;
 }
 
 void pack_weight(const Step& s, const RecurrentShape& p, int which, int64_t direction, const Weight& to) {
@@ -135,8 +136,8 @@ void convert_row(const uint8_t* codes, int64_t k, int32_t zero, char* row) {
 }
 
 // dst[r][c] = bias[c] + the product of row r of the scratch with the columns of `vectors`; the bias may be null.
-void multiply(const RecurrentShape& p, const Weight& w, const DynamicRange& range, int64_t rows, Range vectors, const Scratch& scratch, const float* bias,
-              float* dst) {
+void multiply(const RecurrentShape& p, const Weight& w, const DynamicRange& range, int64_t rows, Range vectors, const Scratch& scratch,
+              const float* bias, float* dst) {
   const int32_t taken = left_zero(false, range.zero), in_sums = kBytes8 ? taken : 0;
   bool any = false;
   for (int64_t c = vectors.begin * kLanes; c < vectors.end * kLanes; c += kLanes) {
@@ -173,14 +174,16 @@ void run(const Step& s, const Context& context) noexcept {
 
   // Few rows are cut by columns.
   const int64_t blocks = ceil_div(p.rows(), kBlockRows), cuts = blocks == 1 ? smaller(8, ceil_div(p.vectors(), 2 * kTileVectors)) : 1;
-  const float unit_ns = static_cast<float>(smaller(p.rows(), kBlockRows) * p.columns) * static_cast<float>(p.inputs) / (kMultiplyAdds * kDot) / static_cast<float>(cuts);
+  const float unit_ns = static_cast<float>(smaller(p.rows(), kBlockRows) * p.columns) * static_cast<float>(p.inputs) / (kMultiplyAdds * kDot) /
+                        static_cast<float>(cuts);
   parallel(context, p.directions * blocks * cuts, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     const Scratch scratch = scratch_of(worker);
     for (int64_t u = begin; u < end; ++u) {
       const int64_t i = u / cuts / blocks;
       const Direction d(p, i, s.packed);
       const Range rows = piece(p.rows(), blocks, u / cuts % blocks);
-      for (int64_t r = rows.begin; r < rows.end; ++r) convert_row(codes + r * p.inputs, p.inputs, range.zero, scratch.rows + (r - rows.begin) * row_bytes(p.inputs));
+      for (int64_t r = rows.begin; r < rows.end; ++r)
+        convert_row(codes + r * p.inputs, p.inputs, range.zero, scratch.rows + (r - rows.begin) * row_bytes(p.inputs));
       panels(
           p.group(0),
           [&](Range vectors) {
@@ -194,16 +197,17 @@ void run(const Step& s, const Context& context) noexcept {
     const Scratch scratch = scratch_of(worker);
     for (int64_t i = begin; i < end; ++i) {
       const Direction d(p, i, s.packed);
-      recur(s, p, context, i, {0, p.batch}, from_x + i * p.rows() * p.columns, Constants(p, d.constants), scratch.state, [&](int, const float* h, float* to) {
-        V low(0.f), high(0.f);
-        for (int64_t r = 0; r < p.batch; ++r) spread(h + r * p.wide, p.hidden, low, high);
-        const DynamicRange own = range_between(-largest(-low), largest(high));
-        for (int64_t r = 0; r < p.batch; ++r) {
-          quantise_run(h + r * p.wide, scratch.codes, p.hidden, own.scale, own.zero);
-          convert_row(scratch.codes, p.hidden, own.zero, scratch.rows + r * row_bytes(p.hidden));
-        }
-        multiply(p, d.h, own, p.batch, p.group(0), scratch, nullptr, to);
-      });
+      recur(s, p, context, i, {0, p.batch}, from_x + i * p.rows() * p.columns, Constants(p, d.constants), scratch.state,
+            [&](int, const float* h, float* to) {
+              V low(0.f), high(0.f);
+              for (int64_t r = 0; r < p.batch; ++r) spread(h + r * p.wide, p.hidden, low, high);
+              const DynamicRange own = range_between(-largest(-low), largest(high));
+              for (int64_t r = 0; r < p.batch; ++r) {
+                quantise_run(h + r * p.wide, scratch.codes, p.hidden, own.scale, own.zero);
+                convert_row(scratch.codes, p.hidden, own.zero, scratch.rows + r * row_bytes(p.hidden));
+              }
+              multiply(p, d.h, own, p.batch, p.group(0), scratch, nullptr, to);
+            });
     }
   });
 }

@@ -4,9 +4,9 @@
 // error of one long sum grows with its length, and all terms may round the same way. Blocked layouts are of the second kind: the block is
 // the innermost axis and is kept.
 // arg_max, arg_min, f32: the index of the best along one axis, line by line.
+#include "ops/reduce.h"
 #include "kernels/cpu/box.h"
 #include "kernels/cpu/simd.h"
-#include "ops/reduce.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -139,41 +139,42 @@ void run_kind(const Walked& w, const float* src, float* dst, float scale, const 
       unit /= w.size[i];
     }
   };
-  parallel(context, outer * pieces, larger(int64_t{1}, kChunk / larger(int64_t{1}, reduced * smaller(run, kLanes * 4))), [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u) {
-      int64_t from = 0, to = 0;
-      place(u / pieces, from, to);
-      if (along) {
-        alignas(64) float one[kLanes];
-        store(one, F::leave(V(fold_runs<kind>(w, src + from)), scale));
-        dst[to] = one[0];
-        continue;
-      }
-      if (!w.rank) {
-        alignas(64) float one[kLanes];
-        store(one, F::leave(F::enter(V(src[0])), scale));
-        dst[0] = one[0];
-        continue;
-      }
-      const int64_t first = u % pieces * kLanes * 4, step = w.src[inner];
-      vectors(smaller(kLanes * 4, run - first), [&](int64_t i, int64_t lanes) {
-        V all(F::start), a(F::start);
-        int64_t terms = 0;
-        Reduced r{w, inner - 1};
-        do {
-          const float* p = src + from + (first + i) * step + r.offset;
-          if (step == 1) a = F::combine(a, F::enter(load(p, lanes)));
-          else {
-            alignas(64) float lane[kLanes] = {};
-            for (int64_t k = 0; k < lanes; ++k) lane[k] = p[k * step];
-            a = F::combine(a, F::enter(load(lane)));
-          }
-          if (++terms == stretch) all = F::combine(all, a), a = V(F::start), terms = 0;
-        } while (r.next());
-        store(dst + to + first + i, F::leave(F::combine(all, a), scale), lanes);
-      });
-    }
-  });
+  parallel(context, outer * pieces, larger(int64_t{1}, kChunk / larger(int64_t{1}, reduced * smaller(run, kLanes * 4))),
+           [&](int64_t begin, int64_t end, int) {
+             for (int64_t u = begin; u < end; ++u) {
+               int64_t from = 0, to = 0;
+               place(u / pieces, from, to);
+               if (along) {
+                 alignas(64) float one[kLanes];
+                 store(one, F::leave(V(fold_runs<kind>(w, src + from)), scale));
+                 dst[to] = one[0];
+                 continue;
+               }
+               if (!w.rank) {
+                 alignas(64) float one[kLanes];
+                 store(one, F::leave(F::enter(V(src[0])), scale));
+                 dst[0] = one[0];
+                 continue;
+               }
+               const int64_t first = u % pieces * kLanes * 4, step = w.src[inner];
+               vectors(smaller(kLanes * 4, run - first), [&](int64_t i, int64_t lanes) {
+                 V all(F::start), a(F::start);
+                 int64_t terms = 0;
+                 Reduced r{w, inner - 1};
+                 do {
+                   const float* p = src + from + (first + i) * step + r.offset;
+                   if (step == 1) a = F::combine(a, F::enter(load(p, lanes)));
+                   else {
+                     alignas(64) float lane[kLanes] = {};
+                     for (int64_t k = 0; k < lanes; ++k) lane[k] = p[k * step];
+                     a = F::combine(a, F::enter(load(lane)));
+                   }
+                   if (++terms == stretch) all = F::combine(all, a), a = V(F::start), terms = 0;
+                 } while (r.next());
+                 store(dst + to + first + i, F::leave(F::combine(all, a), scale), lanes);
+               });
+             }
+           });
 }
 
 const char* reject(const Step& s) {
@@ -217,7 +218,13 @@ void run(const Step& s, const Context& context) noexcept {
   const float* from = data(src);
   float* to = mutable_data(dst);
   if (nothing) {
-    const float neutral[2] = {a.kind == Reduction::max ? -INFINITY : a.kind == Reduction::min ? INFINITY : a.kind == Reduction::prod ? 1.f : a.kind == Reduction::mean ? NAN : a.kind == Reduction::log_sum ? -INFINITY : 0.f, 0};  // read as any element is
+    const float neutral[2] = {a.kind == Reduction::max       ? -INFINITY
+                              : a.kind == Reduction::min     ? INFINITY
+                              : a.kind == Reduction::prod    ? 1.f
+                              : a.kind == Reduction::mean    ? NAN
+                              : a.kind == Reduction::log_sum ? -INFINITY
+                                                             : 0.f,
+                              0};  // read as any element is
     Operand value = src;
     value.data = const_cast<float*>(neutral);
     Box all;
@@ -288,7 +295,14 @@ constexpr Kernel arg_kernel(const char* name, const char* op) {
 const Kernel kKernels[] = {
     arg_kernel<true>("arg_max_f32_lines_" TENON_ISA_NAME, "arg_max"),
     arg_kernel<false>("arg_min_f32_lines_" TENON_ISA_NAME, "arg_min"),
-    {.name = "reduce_f32_vectors_" TENON_ISA_NAME, .op = "reduce", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
+    {.name = "reduce_f32_vectors_" TENON_ISA_NAME,
+     .op = "reduce",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run},
 };
 }  // namespace
 extern const KernelTable reduce_table{kKernels, 3};

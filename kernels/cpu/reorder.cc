@@ -1,5 +1,6 @@
 // reorder: a copy between layouts, f32 and bytes: plain to channels in blocks, back, and plain to plain.
-// Plain windows of larger memory, and blocks of another size too. Work goes by (batch, block of channels): a block of the blocked side is contiguous, and its channels are rows of the plain side.
+// Plain windows of larger memory, and blocks of another size too. Work goes by (batch, block of channels): a block of the blocked side is contiguous,
+// and its channels are rows of the plain side.
 #include "kernels/cpu/box.h"
 
 namespace tenon::cpu::TENON_ISA {
@@ -98,7 +99,14 @@ void run(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "reorder_any_blocks_" TENON_ISA_NAME, .op = "reorder", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run},
+    {.name = "reorder_any_blocks_" TENON_ISA_NAME,
+     .op = "reorder",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run},
 };
 }  // namespace
 extern const KernelTable reorder_table{kKernels, 1};

@@ -2,9 +2,9 @@
 // Which elements of src an index of dst reads depends on its axis alone: tables for all axes are made first. A row of dst, along the
 // last axis, is then a row of src picked (nearest), or up to two rows for each axis before it, joined, and then two neighbours (linear).
 // Tolerance of linear: 1e-5 of the largest element.
+#include "ops/resize.h"
 #include "kernels/cpu/box.h"
 #include "kernels/cpu/simd.h"
-#include "ops/resize.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -231,8 +231,22 @@ void run_linear(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "resize_any_nearest_" TENON_ISA_NAME, .op = "resize", .isa = TENON_ISA_LEVEL, .reject = reject_nearest, .needs = needs, .cost = cost, .pack = nullptr, .run = run_nearest},
-    {.name = "resize_f32_linear_" TENON_ISA_NAME, .op = "resize", .isa = TENON_ISA_LEVEL, .reject = reject_linear, .needs = needs, .cost = cost, .pack = nullptr, .run = run_linear},
+    {.name = "resize_any_nearest_" TENON_ISA_NAME,
+     .op = "resize",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_nearest,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_nearest},
+    {.name = "resize_f32_linear_" TENON_ISA_NAME,
+     .op = "resize",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_linear,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run_linear},
 };
 
 }  // namespace

@@ -2,9 +2,9 @@
 // Along the last axis three passes go over a row: maximum; exp, stored and summed; scale. Only the first reads memory, the others find
 // the row in L1 while it is shorter than 8k elements. Lanes beyond the row are filled with -inf, which is neutral for the maximum and
 // whose exp is 0. Along another axis the same passes go over vectors of neighbouring lines.
+#include "ops/softmax.h"
 #include "kernels/cpu/operand.h"
 #include "kernels/cpu/simd.h"
-#include "ops/softmax.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -76,8 +76,22 @@ void run(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "softmax_f32_rows_" TENON_ISA_NAME, .op = "softmax", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run<false>},
-    {.name = "log_softmax_f32_rows_" TENON_ISA_NAME, .op = "log_softmax", .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs, .cost = cost, .pack = nullptr, .run = run<true>},
+    {.name = "softmax_f32_rows_" TENON_ISA_NAME,
+     .op = "softmax",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run<false>},
+    {.name = "log_softmax_f32_rows_" TENON_ISA_NAME,
+     .op = "log_softmax",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject,
+     .needs = needs,
+     .cost = cost,
+     .pack = nullptr,
+     .run = run<true>},
 };
 }  // namespace
 extern const KernelTable softmax_table{kKernels, 2};

@@ -1,8 +1,8 @@
 #include "kernels/cpu/tables.h"
 
-#define TENON_TABLE(isa, family)             \
-  namespace tenon::cpu::isa {                \
-  extern const KernelTable family##_table;   \
+#define TENON_TABLE(isa, family)           \
+  namespace tenon::cpu::isa {              \
+  extern const KernelTable family##_table; \
   }
 #include "kernels/cpu/tables.inc"
 #undef TENON_TABLE

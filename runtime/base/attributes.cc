@@ -15,7 +15,9 @@ class Printer : public FieldVisitor {
   void operator()(const char* name, int64_t& v) override { add(name, std::to_string(v)); }
   void operator()(const char* name, float& v) override { add(name, number(v)); }
   void operator()(const char* name, std::string& v) override { add(name, quoted(v)); }
-  void operator()(const char* name, std::vector<int64_t>& v) override { list(name, v, [](int64_t i) { return std::to_string(i); }); }
+  void operator()(const char* name, std::vector<int64_t>& v) override {
+    list(name, v, [](int64_t i) { return std::to_string(i); });
+  }
   void operator()(const char* name, std::vector<float>& v) override { list(name, v, number); }
   void operator()(const char* name, std::vector<std::string>& v) override { list(name, v, quoted); }
   void operator()(const char* name, DType& v) override { add(name, std::string(tenon::name(v))); }
@@ -61,7 +63,8 @@ std::string text(const Attributes& attributes, const Attributes& defaults) {
   defaults.inspect(theirs);
   std::string out;
   for (size_t i = 0; i < mine.fields.size(); ++i)
-    if (i >= theirs.fields.size() || mine.fields[i] != theirs.fields[i]) out += (out.empty() ? "" : ", ") + mine.fields[i].first + " = " + mine.fields[i].second;
+    if (i >= theirs.fields.size() || mine.fields[i] != theirs.fields[i])
+      out += (out.empty() ? "" : ", ") + mine.fields[i].first + " = " + mine.fields[i].second;
   return out.empty() ? out : "{" + out + "}";
 }
 

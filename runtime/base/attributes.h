@@ -30,7 +30,7 @@ class FieldVisitor {
   virtual void choice(const char* name, int& value, const char* const* words, int count) = 0;
 
   template <class E, size_t N>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void operator()(const char* name, E& value, const char* const (&words)[N]) {
     int index = static_cast<int>(value);
     choice(name, index, words, N);
@@ -48,16 +48,22 @@ class Attributes {
  public:
   Attributes() : Attributes(None{}) {}
   template <class T>
-    requires(!std::same_as<std::remove_cvref_t<T>, Attributes>)
-  Attributes(T value) : value_(std::make_shared<T>(std::move(value))), table_(&kTable<T>) {}
+  requires(!std::same_as<std::remove_cvref_t<T>, Attributes>) Attributes(T value)
+      : value_(std::make_shared<T>(std::move(value))), table_(&kTable<T>) {}
 
   template <class T>
-  static Attributes make() { return Attributes(T{}); }
+  static Attributes make() {
+    return Attributes(T{});
+  }
 
   template <class T>
-  bool is() const { return table_ == &kTable<T>; }
+  bool is() const {
+    return table_ == &kTable<T>;
+  }
   template <class T>
-  const T& as() const { return *static_cast<const T*>(get(&kTable<T>)); }
+  const T& as() const {
+    return *static_cast<const T*>(get(&kTable<T>));
+  }
 
   const void* data() const { return value_.get(); }
   // Visits the fields of a copy, which then becomes the value.

@@ -78,10 +78,8 @@ Dim Extents::intern(Polynomial p) {
   std::sort(p.begin(), p.end(), [](const Term& a, const Term& b) { return before(a.atoms, b.atoms); });
   Polynomial merged;
   for (Term& t : p) {
-    if (!merged.empty() && merged.back().atoms == t.atoms)
-      merged.back().factor = checked(__int128{merged.back().factor} + t.factor);
-    else
-      merged.push_back(std::move(t));
+    if (!merged.empty() && merged.back().atoms == t.atoms) merged.back().factor = checked(__int128{merged.back().factor} + t.factor);
+    else merged.push_back(std::move(t));
     if (merged.back().factor == 0) merged.pop_back();
   }
   if (merged.empty()) return 0;
@@ -91,7 +89,8 @@ Dim Extents::intern(Polynomial p) {
     throw Error(Code::limit, "a symbolic size of more than " + std::to_string(limits_.extent_terms) + " terms (limit extent_terms)");
   for (const Term& t : merged)
     if (static_cast<int64_t>(t.atoms.size()) > limits_.extent_atoms)
-      throw Error(Code::limit, "a symbolic size with a product of more than " + std::to_string(limits_.extent_atoms) + " factors (limit extent_atoms)");
+      throw Error(Code::limit,
+                  "a symbolic size with a product of more than " + std::to_string(limits_.extent_atoms) + " factors (limit extent_atoms)");
   const std::string k = key(merged);
   if (auto found = index_.find(k); found != index_.end()) return Dim::of_row(found->second);
   const Interval range = range_of(merged);
@@ -163,10 +162,8 @@ bool Extents::divide(const Polynomial& p, const Polynomial& divisor, Polynomial&
         Term back{checked(-__int128{q.factor} * divisor[i].factor), {}};
         std::merge(q.atoms.begin(), q.atoms.end(), divisor[i].atoms.begin(), divisor[i].atoms.end(), std::back_inserter(back.atoms));
         auto same = std::find_if(left.begin(), left.end(), [&](const Term& l) { return l.atoms == back.atoms; });
-        if (same == left.end())
-          left.push_back(back);
-        else if ((same->factor = checked(__int128{same->factor} + back.factor)) == 0)
-          left.erase(same);
+        if (same == left.end()) left.push_back(back);
+        else if ((same->factor = checked(__int128{same->factor} + back.factor)) == 0) left.erase(same);
       }
       quotient.push_back(std::move(q));
     } else {
@@ -200,7 +197,9 @@ Dim Extents::floor_div(Dim a, Dim b) {
   }
   const Interval x = range(a), y = range(b);
   Interval r{-kFar, kFar};
-  if (y.low > 0) r = {std::min(floor_quotient(x.low, y.low), floor_quotient(x.low, y.high)), std::max(floor_quotient(x.high, y.low), floor_quotient(x.high, y.high))};
+  if (y.low > 0)
+    r = {std::min(floor_quotient(x.low, y.low), floor_quotient(x.low, y.high)),
+         std::max(floor_quotient(x.high, y.low), floor_quotient(x.high, y.high))};
   else if (x.low >= 0 && y.low >= 0) r = {0, x.high};
   return atom(Atom::floor_div, a, b, "", r);
 }

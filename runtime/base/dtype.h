@@ -8,19 +8,41 @@ namespace tenon {
 
 enum class DType : uint8_t {
   none,
-  f64, f32, f16, bf16, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, f8e8m0, f4e2m1,
-  s64, s32, s16, s8, s4, s2,
-  u64, u32, u16, u8, u4, u2,
-  boolean, string, c64, c128,
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8e4m3fn,
+  f8e4m3fnuz,
+  f8e5m2,
+  f8e5m2fnuz,
+  f8e8m0,
+  f4e2m1,
+  s64,
+  s32,
+  s16,
+  s8,
+  s4,
+  s2,
+  u64,
+  u32,
+  u16,
+  u8,
+  u4,
+  u2,
+  boolean,
+  string,
+  c64,
+  c128,
 };
 
 // Sequences and optionals of tensors are values too; their tensors get memory while running.
 enum class Container : uint8_t { tensor, sequence, optional, optional_sequence };
 
-std::string_view name(DType type);        // "f32", "s8", "bool", "string", "c64" ...
+std::string_view name(DType type);         // "f32", "s8", "bool", "string", "c64" ...
 DType dtype_named(std::string_view name);  // none where no type has the name
 
-int bits(DType type);  // of one element in memory; a string counts 64, the size of its handle
+int bits(DType type);          // of one element in memory; a string counts 64, the size of its handle
 bool is_real(DType type);      // floating point of any width
 bool is_signed(DType type);    // signed integer
 bool is_unsigned(DType type);  // unsigned integer

@@ -18,8 +18,21 @@ enum class Code {
   resource,       // memory, device or thread not to be had
   io,             // the system refused a read or a write
   // Codes of the sealed format, in the words of its page.
-  not_sealed, seal_version, seal_format, seal_limit, seal_truncated, seal_trailing, seal_damaged, seal_auth, seal_no_key,
-  seal_key_source, seal_unsigned, seal_bad_signature, policy_format, policy_denied, audit_failed,
+  not_sealed,
+  seal_version,
+  seal_format,
+  seal_limit,
+  seal_truncated,
+  seal_trailing,
+  seal_damaged,
+  seal_auth,
+  seal_no_key,
+  seal_key_source,
+  seal_unsigned,
+  seal_bad_signature,
+  policy_format,
+  policy_denied,
+  audit_failed,
 };
 
 // The name people and programs see, such as "bad_model" or "kSealAuth".

@@ -52,10 +52,8 @@ OwnedTensor::OwnedTensor(const Tensor& copied) {
     return;
   }
   *this = OwnedTensor(copied.dtype, copied.shape);
-  if (copied.dtype == DType::string)
-    std::copy_n(copied.as<std::string>(), copied.count(), strings_.get());
-  else if (copied.bytes())
-    std::memcpy(view_.data, copied.data, static_cast<size_t>(copied.bytes()));
+  if (copied.dtype == DType::string) std::copy_n(copied.as<std::string>(), copied.count(), strings_.get());
+  else if (copied.bytes()) std::memcpy(view_.data, copied.data, static_cast<size_t>(copied.bytes()));
 }
 
 std::string text(const Tensor& tensor) {

@@ -23,7 +23,9 @@ struct Tensor {
   int64_t count() const;
   int64_t bytes() const;
   template <class T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
 };
 
 // Elements of a shape. Throws Error(bad_model) for a negative size and Error(limit) for a product beyond 2^62, zero sizes or not.
@@ -45,7 +47,9 @@ class OwnedTensor {
   const std::vector<int64_t>& shape() const { return view_.shape; }
   int64_t count() const { return view_.count(); }
   template <class T>
-  T* as() const { return view_.as<T>(); }
+  T* as() const {
+    return view_.as<T>();
+  }
   void* data() const { return view_.data; }
 
  private:

@@ -68,8 +68,17 @@ Statistics measure(Session& session, double seconds, int iterations) {
 }
 
 nlohmann::json json_of(const Statistics& s, double load_ms) {
-  return {{"runs", s.runs}, {"min_ms", s.min}, {"mean_ms", s.mean}, {"median_ms", s.median}, {"p90_ms", s.p90}, {"p95_ms", s.p95}, {"p99_ms", s.p99},
-          {"variation", s.variation}, {"runs_per_second", s.seconds > 0 ? static_cast<double>(s.runs) / s.seconds : 0}, {"load_ms", load_ms}, {"peak_rss_bytes", peak_rss_bytes()}};
+  return {{"runs", s.runs},
+          {"min_ms", s.min},
+          {"mean_ms", s.mean},
+          {"median_ms", s.median},
+          {"p90_ms", s.p90},
+          {"p95_ms", s.p95},
+          {"p99_ms", s.p99},
+          {"variation", s.variation},
+          {"runs_per_second", s.seconds > 0 ? static_cast<double>(s.runs) / s.seconds : 0},
+          {"load_ms", load_ms},
+          {"peak_rss_bytes", peak_rss_bytes()}};
 }
 
 int pipe(Session& session, double load_ms) {
@@ -96,7 +105,9 @@ void print_layers(Session& session) {
   double total = 0;
   for (const StepTime& t : best) total += t.nanoseconds;
   Table table({"<step", "<output", "<kernel", "time", "share"});
-  for (const StepTime& t : best) table.add({t.op, printable(t.output).substr(0, 40), t.kernel, time_text(t.nanoseconds), number_text("%.1f %%", total > 0 ? 100 * t.nanoseconds / total : 0)});
+  for (const StepTime& t : best)
+    table.add({t.op, printable(t.output).substr(0, 40), t.kernel, time_text(t.nanoseconds),
+               number_text("%.1f %%", total > 0 ? 100 * t.nanoseconds / total : 0)});
   table.print();
 }
 
@@ -115,8 +126,17 @@ int run_streams(const Bench& b, const Model& model, const std::map<std::string, 
   size_t runs = 0;
   double median = 0;
   for (const Statistics& s : results) runs += s.runs, median = std::max(median, s.median);
-  if (b.json) std::printf("%s\n", nlohmann::json{{"streams", b.streams}, {"runs", runs}, {"runs_per_second", static_cast<double>(runs) / seconds}, {"median_ms", median}, {"peak_rss_bytes", peak_rss_bytes()}}.dump().c_str());
-  else std::printf("%d streams: %zu runs in %.2f s, %.1f a second; slowest stream's median %s\n", b.streams, runs, seconds, static_cast<double>(runs) / seconds, time_text(median * 1e6).c_str());
+  if (b.json)
+    std::printf("%s\n", nlohmann::json{{"streams", b.streams},
+                                       {"runs", runs},
+                                       {"runs_per_second", static_cast<double>(runs) / seconds},
+                                       {"median_ms", median},
+                                       {"peak_rss_bytes", peak_rss_bytes()}}
+                            .dump()
+                            .c_str());
+  else
+    std::printf("%d streams: %zu runs in %.2f s, %.1f a second; slowest stream's median %s\n", b.streams, runs, seconds,
+                static_cast<double>(runs) / seconds, time_text(median * 1e6).c_str());
   return kGood;
 }
 
@@ -137,18 +157,24 @@ int bench(const Bench& b) {
   if (b.json) {
     nlohmann::json out = json_of(s, load_ms);
     const LoadTimes& t = model.load_times();
-    out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes}, {"plan_ms", t.plan}, {"pack_ms", t.pack}, {"first_run_ms", first_ms}};
+    out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes},
+                   {"plan_ms", t.plan}, {"pack_ms", t.pack},   {"first_run_ms", first_ms}};
     std::printf("%s\n", out.dump().c_str());
     return kGood;
   }
   const LoadTimes& t = model.load_times();
-  std::printf("%s   %s, precision as in the model\n", printable(b.model.path).c_str(), b.model.threads == 1 ? "1 thread" : b.model.threads ? (std::to_string(b.model.threads) + " threads").c_str() : "all processors");
-  std::printf("load  %8.1f ms   read %.1f, build %.1f, passes %.1f, plan %.1f, pack %.1f, first run %.1f       peak memory %s\n", load_ms, t.read, t.build, t.passes, t.plan, t.pack, first_ms,
-              bytes_text(static_cast<double>(peak_rss_bytes())).c_str());
-  std::printf("run   %8s      median of %zu in %.2f s   min %s  mean %s  p90 %s  p95 %s  p99 %s      spread %.1f %%\n", time_text(s.median * 1e6).c_str(), s.runs, s.seconds, time_text(s.min * 1e6).c_str(),
-              time_text(s.mean * 1e6).c_str(), time_text(s.p90 * 1e6).c_str(), time_text(s.p95 * 1e6).c_str(), time_text(s.p99 * 1e6).c_str(), 100 * s.variation);
+  std::printf("%s   %s, precision as in the model\n", printable(b.model.path).c_str(),
+              b.model.threads == 1 ? "1 thread"
+              : b.model.threads    ? (std::to_string(b.model.threads) + " threads").c_str()
+                                   : "all processors");
+  std::printf("load  %8.1f ms   read %.1f, build %.1f, passes %.1f, plan %.1f, pack %.1f, first run %.1f       peak memory %s\n", load_ms, t.read,
+              t.build, t.passes, t.plan, t.pack, first_ms, bytes_text(static_cast<double>(peak_rss_bytes())).c_str());
+  std::printf("run   %8s      median of %zu in %.2f s   min %s  mean %s  p90 %s  p95 %s  p99 %s      spread %.1f %%\n",
+              time_text(s.median * 1e6).c_str(), s.runs, s.seconds, time_text(s.min * 1e6).c_str(), time_text(s.mean * 1e6).c_str(),
+              time_text(s.p90 * 1e6).c_str(), time_text(s.p95 * 1e6).c_str(), time_text(s.p99 * 1e6).c_str(), 100 * s.variation);
   std::printf("      %.1f runs a second\n", static_cast<double>(s.runs) / s.seconds);
-  if (s.variation > 0.025) std::printf("warning: the times vary by %.1f %% (more than 2.5 %%): something else uses this machine\n", 100 * s.variation);
+  if (s.variation > 0.025)
+    std::printf("warning: the times vary by %.1f %% (more than 2.5 %%): something else uses this machine\n", 100 * s.variation);
   if (b.layers) print_layers(session);
   return kGood;
 }

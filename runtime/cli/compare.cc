@@ -7,7 +7,8 @@ namespace tenon::cli {
 
 Difference compare(const Tensor& got, const Tensor& expected, double relative, double absolute) {
   Difference d;
-  if (got.container != expected.container || got.dtype != expected.dtype || got.shape != expected.shape) return {false, text(got) + " where " + text(expected) + " is expected", 0, 0};
+  if (got.container != expected.container || got.dtype != expected.dtype || got.shape != expected.shape)
+    return {false, text(got) + " where " + text(expected) + " is expected", 0, 0};
   if (got.container != Container::tensor) {
     for (int64_t i = 0; i < got.count(); ++i) {
       const Difference item = compare(got.as<Tensor>()[i], expected.as<Tensor>()[i], relative, absolute);

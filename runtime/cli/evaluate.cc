@@ -41,15 +41,18 @@ OwnedTensor take_labels(std::map<std::string, OwnedTensor>& inputs, const std::s
   auto found = inputs.extract(label);
   if (!found) throw Error(Code::bad_input, "no array \"" + printable(label) + "\" holds the labels; --label names another");
   const OwnedTensor& labels = found.mapped();
-  if (labels.shape().size() != 1 || labels.shape()[0] == 0) throw Error(Code::bad_input, "the labels are " + text(labels.view()) + ", expected one for each example");
+  if (labels.shape().size() != 1 || labels.shape()[0] == 0)
+    throw Error(Code::bad_input, "the labels are " + text(labels.view()) + ", expected one for each example");
   for (const auto& [name, array] : inputs)
     if (array.shape().empty() || array.shape()[0] != labels.shape()[0])
-      throw Error(Code::bad_input, "array \"" + printable(name) + "\" is " + text(array.view()) + ", but there are " + std::to_string(labels.shape()[0]) + " labels");
+      throw Error(Code::bad_input,
+                  "array \"" + printable(name) + "\" is " + text(array.view()) + ", but there are " + std::to_string(labels.shape()[0]) + " labels");
   return std::move(found.mapped());
 }
 
 void answer(const Tensor& scores, int64_t begin, int64_t count, const Tensor& labels, std::vector<Answer>& answers) {
-  if (scores.count() == 0 || scores.count() % count != 0) throw Error(Code::bad_input, "the model answers " + text(scores) + " to " + std::to_string(count) + " examples: no scores of classes");
+  if (scores.count() == 0 || scores.count() % count != 0)
+    throw Error(Code::bad_input, "the model answers " + text(scores) + " to " + std::to_string(count) + " examples: no scores of classes");
   const int64_t classes = scores.count() / count;
   for (int64_t r = 0; r < count; ++r) {
     int64_t best = 0;

@@ -34,8 +34,16 @@ void print_ports(const char* kind, const std::vector<Port>& ports) {
 json json_of(const Origin& origin, const SealedNotes& notes) {
   json metadata = json::object();
   for (const auto& [key, value] : notes.metadata) metadata[key] = value;
-  return {{"file_id", origin.file_id}, {"opened_by", origin.opened_by}, {"signed_by", origin.signed_by}, {"claimed_by", origin.claimed_by}, {"model", notes.model}, {"release", notes.release},
-          {"policy", notes.policy.empty() ? json() : json::parse(notes.policy)}, {"metadata", metadata}, {"segments", notes.segments}, {"segments_opened", notes.segments_opened}};
+  return {{"file_id", origin.file_id},
+          {"opened_by", origin.opened_by},
+          {"signed_by", origin.signed_by},
+          {"claimed_by", origin.claimed_by},
+          {"model", notes.model},
+          {"release", notes.release},
+          {"policy", notes.policy.empty() ? json() : json::parse(notes.policy)},
+          {"metadata", metadata},
+          {"segments", notes.segments},
+          {"segments_opened", notes.segments_opened}};
 }
 
 void print_sealed(const Origin& origin, const SealedNotes& notes) {
@@ -54,8 +62,15 @@ int inspect(const ModelOptions& options, bool as_json) {
   const Model model = o.load(Right::inspect);
   const Inspection i = model.inspect();
   if (as_json) {
-    json out = {{"file", o.path}, {"format", i.format}, {"inputs", json_of(model.inputs())}, {"outputs", json_of(model.outputs())}, {"nodes", i.nodes}, {"ops", i.ops},
-                             {"parameters", i.parameters}, {"parameter_bytes", i.parameter_bytes}, {"multiply_adds", i.multiply_adds}};
+    json out = {{"file", o.path},
+                {"format", i.format},
+                {"inputs", json_of(model.inputs())},
+                {"outputs", json_of(model.outputs())},
+                {"nodes", i.nodes},
+                {"ops", i.ops},
+                {"parameters", i.parameters},
+                {"parameter_bytes", i.parameter_bytes},
+                {"multiply_adds", i.multiply_adds}};
     if (model.origin().sealed) out["sealed"] = json_of(model.origin(), i.sealed);
     std::printf("%s\n", out.dump().c_str());
     return kGood;
@@ -69,7 +84,8 @@ int inspect(const ModelOptions& options, bool as_json) {
   std::sort(ops.begin(), ops.end());
   std::string list;
   for (const auto& [count, op] : ops) list += (list.empty() ? "" : ", ") + std::to_string(-count) + " " + op;
-  std::printf("  %d nodes (%s), %s parameters (%s)", i.nodes, list.c_str(), count_text(static_cast<double>(i.parameters)).c_str(), bytes_text(static_cast<double>(i.parameter_bytes)).c_str());
+  std::printf("  %d nodes (%s), %s parameters (%s)", i.nodes, list.c_str(), count_text(static_cast<double>(i.parameters)).c_str(),
+              bytes_text(static_cast<double>(i.parameter_bytes)).c_str());
   if (i.multiply_adds >= 0) std::printf(", %s multiply-adds a run", count_text(static_cast<double>(i.multiply_adds)).c_str());
   std::printf("\n");
   return kGood;
@@ -91,10 +107,24 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
     for (const StepReport& s : report.steps) {
       json others = json::array();
       for (const auto& other : s.others) others.push_back({{"kernel", other.kernel}, {"reason", other.reason}, {"expected_ns", other.expected_ns}});
-      steps.push_back({{"node", s.node}, {"op", s.op}, {"output", s.output}, {"kernel", s.kernel}, {"text", s.text}, {"expected_ns", s.expected_ns}, {"bytes_read", s.bytes_read},
-                       {"bytes_written", s.bytes_written}, {"packed_bytes", s.packed_bytes}, {"others", others}});
+      steps.push_back({{"node", s.node},
+                       {"op", s.op},
+                       {"output", s.output},
+                       {"kernel", s.kernel},
+                       {"text", s.text},
+                       {"expected_ns", s.expected_ns},
+                       {"bytes_read", s.bytes_read},
+                       {"bytes_written", s.bytes_written},
+                       {"packed_bytes", s.packed_bytes},
+                       {"others", others}});
     }
-    std::printf("%s\n", json{{"steps", steps}, {"by_reference", report.by_reference}, {"reorders", report.reorders}, {"packed_bytes", report.packed_bytes}, {"constant_bytes", report.constant_bytes}}.dump().c_str());
+    std::printf("%s\n", json{{"steps", steps},
+                             {"by_reference", report.by_reference},
+                             {"reorders", report.reorders},
+                             {"packed_bytes", report.packed_bytes},
+                             {"constant_bytes", report.constant_bytes}}
+                            .dump()
+                            .c_str());
     return kGood;
   }
   bool found = node.empty();
@@ -102,15 +132,17 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
     if (!node.empty() && s.node.find(node) == std::string::npos && s.output != node) continue;
     found = true;
     std::printf("%s\n", s.text.c_str());
-    std::printf("  = %-40s %10s expected, reads %s, writes %s%s\n", s.kernel.c_str(), time_text(s.expected_ns).c_str(), bytes_text(static_cast<double>(s.bytes_read)).c_str(),
-                bytes_text(static_cast<double>(s.bytes_written)).c_str(), s.packed_bytes ? (", weights packed (" + bytes_text(static_cast<double>(s.packed_bytes)) + ")").c_str() : "");
+    std::printf("  = %-40s %10s expected, reads %s, writes %s%s\n", s.kernel.c_str(), time_text(s.expected_ns).c_str(),
+                bytes_text(static_cast<double>(s.bytes_read)).c_str(), bytes_text(static_cast<double>(s.bytes_written)).c_str(),
+                s.packed_bytes ? (", weights packed (" + bytes_text(static_cast<double>(s.packed_bytes)) + ")").c_str() : "");
     for (const auto& other : s.others) {
       if (other.reason.empty()) std::printf("  + %-40s %10s expected\n", other.kernel.c_str(), time_text(other.expected_ns).c_str());
       else std::printf("  - %-40s %s\n", other.kernel.c_str(), other.reason.c_str());
     }
   }
   if (!found) throw Error(Code::bad_usage, "no step comes from a node called \"" + printable(node) + "\"");
-  std::printf("%zu steps, %d by the reference, %d reorders, packed %s\n", report.steps.size(), report.by_reference, report.reorders, bytes_text(static_cast<double>(report.packed_bytes)).c_str());
+  std::printf("%zu steps, %d by the reference, %d reorders, packed %s\n", report.steps.size(), report.by_reference, report.reorders,
+              bytes_text(static_cast<double>(report.packed_bytes)).c_str());
   return kGood;
 }
 
@@ -130,13 +162,21 @@ int check(const Check& c) {
   for (const auto& row : report.rows) agree += row.ok;
   if (c.json) {
     json rows = json::array();
-    for (const auto& r : report.rows) rows.push_back({{"op", r.op}, {"output", r.output}, {"kernel", r.kernel}, {"largest_error", r.largest_error}, {"of_range", r.of_range}, {"allowed", r.allowed}, {"ok", r.ok}});
+    for (const auto& r : report.rows)
+      rows.push_back({{"op", r.op},
+                      {"output", r.output},
+                      {"kernel", r.kernel},
+                      {"largest_error", r.largest_error},
+                      {"of_range", r.of_range},
+                      {"allowed", r.allowed},
+                      {"ok", r.ok}});
     std::printf("%s\n", json{{"steps", rows}, {"outputs_of_range", report.outputs_of_range}, {"ok", report.ok}}.dump().c_str());
     return report.ok ? kGood : kDiffers;
   }
   Table table({"<step", "<", "<kernel", "largest error", "of range", "allowed", "<"});
   for (const auto& r : report.rows)
-    table.add({r.op, printable(r.output), r.kernel, number_text("%.1e", r.largest_error), number_text("%.1e", r.of_range), number_text("%.1e", r.allowed), r.ok ? "ok" : "DIFFERS"});
+    table.add({r.op, printable(r.output), r.kernel, number_text("%.1e", r.largest_error), number_text("%.1e", r.of_range),
+               number_text("%.1e", r.allowed), r.ok ? "ok" : "DIFFERS"});
   table.print();
   std::printf("%d of %zu steps agree with the reference; outputs agree to %.1e of their range\n", agree, report.rows.size(), report.outputs_of_range);
   return report.ok ? kGood : kDiffers;
@@ -173,7 +213,8 @@ std::function<int()> add_explain(CLI::App& app) {
   auto options = std::make_shared<ModelOptions>();
   auto node = std::make_shared<std::string>();
   auto as_json = std::make_shared<bool>(false);
-  CLI::App* sub = app.add_subcommand("explain", "Shows the kernel chosen for every step, what it is expected to take, and why others were not chosen.");
+  CLI::App* sub =
+      app.add_subcommand("explain", "Shows the kernel chosen for every step, what it is expected to take, and why others were not chosen.");
   options->add(*sub);
   sub->add_option("--node", *node, "only steps of the node with this name");
   sub->add_flag("--json", *as_json, "print one JSON object");

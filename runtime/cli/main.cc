@@ -56,8 +56,9 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
   app.footer(footer({}));
-  constexpr cli::Command kCommands[] = {cli::add_run, cli::add_evaluate, cli::add_bench, cli::add_inspect, cli::add_dump, cli::add_explain, cli::add_check,
-                                        cli::add_seal, cli::add_unseal, cli::add_slots_command, cli::add_sign, cli::add_verify, cli::add_keygen, cli::add_policy, cli::add_audit};
+  constexpr cli::Command kCommands[] = {cli::add_run,     cli::add_evaluate, cli::add_bench,  cli::add_inspect, cli::add_dump,
+                                        cli::add_explain, cli::add_check,    cli::add_seal,   cli::add_unseal,  cli::add_slots_command,
+                                        cli::add_sign,    cli::add_verify,   cli::add_keygen, cli::add_policy,  cli::add_audit};
   std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
   for (cli::Command add : kCommands) {
     std::function<int()> run = add(app);
@@ -67,9 +68,7 @@ int main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? cli::kGood : cli::kBadUsage;
-  }
+  } catch (const CLI::ParseError& e) { return app.exit(e) == 0 ? cli::kGood : cli::kBadUsage; }
   try {
     for (const auto& [sub, run] : commands)
       if (sub->parsed()) return run();

@@ -73,7 +73,8 @@ Options ModelOptions::options() const {
     const auto [name, value] = pair_of(d, "--set-dim");
     char* end = nullptr;
     const long long n = std::strtoll(value.c_str(), &end, 10);
-    if (*end || n < 0) throw Error(Code::bad_usage, "--set-dim " + printable(name) + " takes a number of 0 or more, not \"" + printable(value) + "\"");
+    if (*end || n < 0)
+      throw Error(Code::bad_usage, "--set-dim " + printable(name) + " takes a number of 0 or more, not \"" + printable(value) + "\"");
     o.dims[name] = n;
   }
   return o;
@@ -122,7 +123,8 @@ OwnedTensor InputOptions::image(const std::string& path) const {
   if (!resize.empty()) {
     long h = 0, w = 0;
     if (std::sscanf(resize.c_str(), "%ldx%ld", &h, &w) == 2) picture = media::resize(picture, h, w);
-    else if (std::sscanf(resize.c_str(), "%ld", &h) == 1 && h > 0) picture = media::centre_crop(media::resize_short_side(picture, h), std::min<int64_t>(h, 224), std::min<int64_t>(h, 224));
+    else if (std::sscanf(resize.c_str(), "%ld", &h) == 1 && h > 0)
+      picture = media::centre_crop(media::resize_short_side(picture, h), std::min<int64_t>(h, 224), std::min<int64_t>(h, 224));
     else throw Error(Code::bad_usage, "--resize takes HxW or one number, not \"" + printable(resize) + "\"");
   }
   media::Normalisation how;
@@ -169,7 +171,9 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
   uint64_t seed = static_cast<uint64_t>(random);
   for (const Port& p : model.inputs()) {
     if (out.count(p.name)) continue;
-    if (random < 0) throw Error(Code::bad_usage, "no source for input \"" + printable(p.name) + "\" (" + text(p) + "); give --input, --inputs, --image or --random");
+    if (random < 0)
+      throw Error(Code::bad_usage,
+                  "no source for input \"" + printable(p.name) + "\" (" + text(p) + "); give --input, --inputs, --image or --random");
     std::vector<int64_t> shape;
     for (const Axis& a : p.shape) {
       const auto found = sizes.find(a.symbol);

@@ -28,9 +28,9 @@ struct ModelOptions {
 };
 
 struct InputOptions {
-  std::vector<std::string> files;    // NAME=FILE: .npy, .pb, .wav
-  std::string archive;               // .npz
-  std::vector<std::string> images;   // NAME=FILE
+  std::vector<std::string> files;   // NAME=FILE: .npy, .pb, .wav
+  std::string archive;              // .npz
+  std::vector<std::string> images;  // NAME=FILE
   std::string mean, std, layout, resize;
   float unit = 255;
   int64_t random = -1;

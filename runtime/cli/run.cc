@@ -58,7 +58,8 @@ void show_top(const Tensor& t, int top, const std::vector<std::string>& labels) 
     std::vector<int64_t> order(static_cast<size_t>(classes));
     std::iota(order.begin(), order.end(), 0);
     const int64_t shown = std::min<int64_t>(top, classes);
-    std::partial_sort(order.begin(), order.begin() + shown, order.end(), [&](int64_t a, int64_t b) { return element(t, r * classes + a) > element(t, r * classes + b); });
+    std::partial_sort(order.begin(), order.begin() + shown, order.end(),
+                      [&](int64_t a, int64_t b) { return element(t, r * classes + a) > element(t, r * classes + b); });
     for (int64_t i = 0; i < shown; ++i) {
       const auto label = static_cast<size_t>(order[static_cast<size_t>(i)]);
       std::printf("  %12.6f  %zu%s%s\n", element(t, r * classes + order[static_cast<size_t>(i)]), label, label < labels.size() ? "  " : "",

@@ -67,7 +67,8 @@ KeyCommand key_command(const std::string& text) {
 
 std::string why_unsigned(size_t signatures) {
   if (signatures == 0) return "holds no signature";
-  return signatures == 1 ? "its signature is not checked, as no --signer is trusted" : "its " + std::to_string(signatures) + " signatures are not checked, as no --signer is trusted";
+  return signatures == 1 ? "its signature is not checked, as no --signer is trusted"
+                         : "its " + std::to_string(signatures) + " signatures are not checked, as no --signer is trusted";
 }
 
 std::string read_text(const std::string& path, size_t most) {

@@ -45,7 +45,8 @@ class Stack {
  public:
   void add(const Tensor& item, int64_t memory_limit) {
     if (count_ && item.shape != shape_)
-      throw Error(Code::bad_input, "a scan output is " + text(item) + " in iteration " + std::to_string(count_) + ", after " + std::to_string(count_) + " of another shape");
+      throw Error(Code::bad_input, "a scan output is " + text(item) + " in iteration " + std::to_string(count_) + ", after " +
+                                       std::to_string(count_) + " of another shape");
     shape_ = item.shape;
     const int64_t n = item.count(), cells = is_complex(item.dtype) ? 2 * n : n;
     const int64_t bytes = storage_bytes(item.dtype, (count_ + 1) * n);
@@ -140,7 +141,9 @@ void Executor::run_loop(int step, const Context& context) {
   const auto given = [&](int i) { return plan.operands[p.first_operand + i].value != kNone; };
   int64_t trips = given(0) ? load_cell(DType::s64, frame_.operand(p.first_operand).data, 0).integer : INT64_MAX, trip = 0;
   uint8_t go = !given(1) || *static_cast<const uint8_t*>(frame_.operand(p.first_operand + 1).data);
-  const auto formal = [&](int i) { return std::vector<int64_t>(static_cast<size_t>(body.frame_.plan().inputs[static_cast<size_t>(i)].model.rank), 1); };
+  const auto formal = [&](int i) {
+    return std::vector<int64_t>(static_cast<size_t>(body.frame_.plan().inputs[static_cast<size_t>(i)].model.rank), 1);
+  };
   std::vector<Carried> state(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) state[static_cast<size_t>(i)].take(source(p, 2 + i));
   std::vector<Stack> stacks(static_cast<size_t>(p.destinations - count));

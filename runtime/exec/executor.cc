@@ -97,7 +97,8 @@ void Executor::run_steps(const Context& shared) {
     if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
     else run_slowly(i, context), use_scratch(context);
     if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
-    if (observer_) observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+    if (observer_)
+      observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
 }
 
@@ -145,7 +146,8 @@ void Executor::run_slowly(int step, const Faulting& context) {
            s.kernel->run(s, own);
            if (!p.sized_by_data) return;
            for (int k = 0; k < p.destinations; ++k)
-             if (frame_.plan().operands[p.first_operand + p.sources + k].value != kNone) frame_.decide(frame_.plan().operands[p.first_operand + p.sources + k], s.dst[k].size);
+             if (frame_.plan().operands[p.first_operand + p.sources + k].value != kNone)
+               frame_.decide(frame_.plan().operands[p.first_operand + p.sources + k], s.dst[k].size);
          });
 }
 
@@ -156,7 +158,8 @@ void Executor::run_by_reference(int step) {
   std::vector<Array> arrays(static_cast<size_t>(p.sources));
   std::vector<const Array*> in;
   for (int i = 0; i < p.sources; ++i) {
-    if (const ValueId v = plan.operands[p.first_operand + i].value; v != kNone) arrays[i] = read(plan.graph.values[v], frame_.operand(p.first_operand + i));
+    if (const ValueId v = plan.operands[p.first_operand + i].value; v != kNone)
+      arrays[i] = read(plan.graph.values[v], frame_.operand(p.first_operand + i));
     in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &arrays[i]);
   }
   std::vector<Array> out = evaluate(node, in, run_subgraph);

@@ -49,7 +49,8 @@ void stage(const Options& o, const char* name) {
 
 int index_of(const std::vector<std::string>& names, const std::string& name, const char* kind) {
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\", which option ties names");
+  if (found == names.end())
+    throw Error(Code::bad_usage, std::string("the model has no ") + kind + " \"" + printable(name) + "\", which option ties names");
   return static_cast<int>(found - names.begin());
 }
 
@@ -126,7 +127,9 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
     Options o = options;
     o.progress = nullptr;
     o.ties.clear();
-    for (const Tie& t : ties) key.push_back(t.output), key.push_back(t.input), o.ties.push_back({outputs[static_cast<size_t>(t.output)].name, inputs[static_cast<size_t>(t.input)].name});
+    for (const Tie& t : ties)
+      key.push_back(t.output), key.push_back(t.input),
+          o.ties.push_back({outputs[static_cast<size_t>(t.output)].name, inputs[static_cast<size_t>(t.input)].name});
     std::map<std::string, int64_t> sizes = o.dims;
     for (size_t i = 0; i < given.size(); ++i) {
       const Tensor& t = given[i];
@@ -138,7 +141,8 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
       for (size_t k = 0; k < t.shape.size(); ++k) {
         const std::string& symbol = p.shape[k].symbol;
         if (p.shape[k].size < 0 && !sizes.emplace(symbol, t.shape[k]).second && sizes[symbol] != t.shape[k])
-          throw Error(Code::bad_input, symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(sizes[symbol])).within("input \"" + printable(p.name) + "\"");
+          throw Error(Code::bad_input, symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(sizes[symbol]))
+              .within("input \"" + printable(p.name) + "\"");
         if (level == integers || (level == but_state && tied)) continue;
         key.push_back(t.shape[k]);
         if (p.shape[k].size < 0) o.dims.emplace(symbol, t.shape[k]);
@@ -209,7 +213,9 @@ std::string version() { return TENON_VERSION; }
 std::string text(const Port& p) {
   if (p.container != Container::tensor) {
     const std::string item(name(p.dtype));
-    return p.container == Container::sequence ? "sequence(" + item + ")" : p.container == Container::optional ? "optional(" + item + ")" : "optional(sequence(" + item + "))";
+    return p.container == Container::sequence   ? "sequence(" + item + ")"
+           : p.container == Container::optional ? "optional(" + item + ")"
+                                                : "optional(sequence(" + item + "))";
   }
   std::string out(name(p.dtype));
   out += "[";

@@ -31,7 +31,7 @@ struct Model::Impl {
   Graph graph;                       // portable, after all passes
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
   std::vector<Port> inputs, outputs;
-  bool has_containers = false;       // among the outputs
+  bool has_containers = false;  // among the outputs
   LoadTimes times;
   std::vector<StateTie> ties;  // given, or found
   std::vector<Tie> tied;       // by the ports, where Options gave them

@@ -77,7 +77,8 @@ int granted_processors(const std::string& mount, const std::string& self) {
       std::string quota;
       int64_t number = 0, period = 0;
       if (v2) {
-        if (std::ifstream(folder + "/cpu.max") >> quota >> period && quota != "max") least = std::min(least, whole(std::strtoll(quota.c_str(), nullptr, 10), period));
+        if (std::ifstream(folder + "/cpu.max") >> quota >> period && quota != "max")
+          least = std::min(least, whole(std::strtoll(quota.c_str(), nullptr, 10), period));
       } else if (std::ifstream(folder + "/cpu.cfs_quota_us") >> number && std::ifstream(folder + "/cpu.cfs_period_us") >> period) {
         least = std::min(least, whole(number, period));
       }
@@ -88,7 +89,8 @@ int granted_processors(const std::string& mount, const std::string& self) {
 }
 
 int processors() {
-  static const int n = std::max(1, std::min<int>(static_cast<int>(allowed_at_start().size()), granted_processors("/sys/fs/cgroup", "/proc/self/cgroup")));
+  static const int n =
+      std::max(1, std::min<int>(static_cast<int>(allowed_at_start().size()), granted_processors("/sys/fs/cgroup", "/proc/self/cgroup")));
   return n;
 }
 

@@ -54,7 +54,8 @@ std::vector<Array> run_reference(const Graph& g, std::vector<Array> inputs, cons
       arrays[n.outputs[k]] = std::move(out[k]);
       // Arrays hold what arithmetic sees: a quantised value what is left of it.
       const Type& t = g.values[n.outputs[k]].type;
-      if (t.quantisation && is_real(t.expressed())) arrays[n.outputs[k]] = dequantised(quantised(arrays[n.outputs[k]], *t.quantisation, t.dtype), *t.quantisation);
+      if (t.quantisation && is_real(t.expressed()))
+        arrays[n.outputs[k]] = dequantised(quantised(arrays[n.outputs[k]], *t.quantisation, t.dtype), *t.quantisation);
       there[n.outputs[k]] = true;
       if (observe) observe(g, n.outputs[k], arrays[n.outputs[k]]);
     }

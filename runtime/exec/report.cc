@@ -110,7 +110,8 @@ void Checker::after(const Plan& plan, int step, const Step& s, double) {
     if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string || plan.graph.values[v].type.container != Container::tensor) continue;
     const Array got = read(s.dst[k]);
     // What a quantised type cannot hold is cut off by whoever stores it.
-    if (const auto& q = plan.graph.values[v].type.quantisation) expected[static_cast<size_t>(k)] = dequantised(quantised(expected[static_cast<size_t>(k)], *q, static_cast<DType>(s.dst[k].dtype)), *q);
+    if (const auto& q = plan.graph.values[v].type.quantisation)
+      expected[static_cast<size_t>(k)] = dequantised(quantised(expected[static_cast<size_t>(k)], *q, static_cast<DType>(s.dst[k].dtype)), *q);
     CheckReport::Row row;
     row.op = node.op->name;
     row.output = plan.graph.values[v].name;
@@ -126,8 +127,10 @@ void Checker::after(const Plan& plan, int step, const Step& s, double) {
     const Exactness& x = node.op->exactness;
     // One unit in the last place of the stored type always counts as equal where values are rounded on the way.
     const double unit = static_cast<DType>(s.dst[k].dtype) == DType::f16 ? 1e-3 : static_cast<DType>(s.dst[k].dtype) == DType::bf16 ? 8e-3 : 1.2e-7;
-    row.allowed = (x.kind == Exactness::relative ? std::max(x.bound, unit) : std::max(x.bound, 1.0) * unit) + 1e-5 * static_cast<double>(node.epilogue.rows.size());
-    if (s.dst[k].scale) row.allowed = std::max(row.allowed, static_cast<double>(s.dst[k].scale[0]) / std::max(range, 1e-30) + unit);  // one step of two rounded reals
+    row.allowed = (x.kind == Exactness::relative ? std::max(x.bound, unit) : std::max(x.bound, 1.0) * unit) +
+                  1e-5 * static_cast<double>(node.epilogue.rows.size());
+    if (s.dst[k].scale)
+      row.allowed = std::max(row.allowed, static_cast<double>(s.dst[k].scale[0]) / std::max(range, 1e-30) + unit);  // one step of two rounded reals
     row.ok = row.of_range <= row.allowed;
     report.ok &= row.ok;
     report.rows.push_back(std::move(row));

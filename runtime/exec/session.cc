@@ -39,18 +39,19 @@ struct Session::Impl {
   std::unique_ptr<Executor> executor;
   std::vector<Tensor> inputs;
   std::vector<bool> bound;
-  std::vector<OwnedTensor> results;            // of the reference; of a plan those that are sequences or optionals
-  std::vector<Array> containers;               // inputs that are sequences or optionals, as frames take them
-  std::shared_ptr<const Model::Impl> settled;  // the model for the sizes of the last inputs, and for the ties
-  std::vector<int> planned_inputs;             // of each input the one of the plan, -1 where it became a constant
+  std::vector<OwnedTensor> results;             // of the reference; of a plan those that are sequences or optionals
+  std::vector<Array> containers;                // inputs that are sequences or optionals, as frames take them
+  std::shared_ptr<const Model::Impl> settled;   // the model for the sizes of the last inputs, and for the ties
+  std::vector<int> planned_inputs;              // of each input the one of the plan, -1 where it became a constant
   std::vector<std::pair<void*, int64_t>> lent;  // memory bound to outputs
   State state;
   bool ties_changed = false;
   std::vector<int64_t> sizes, settled_sizes;  // of the inputs, where plans are made for them
-  Counters before;  // of the executors that are gone
+  Counters before;                            // of the executors that are gone
   int64_t runs = 0;
 
-  explicit Impl(std::shared_ptr<const Model::Impl> m) : model(std::move(m)), inputs(model->inputs.size()), bound(inputs.size()), lent(model->outputs.size()) {
+  explicit Impl(std::shared_ptr<const Model::Impl> m)
+      : model(std::move(m)), inputs(model->inputs.size()), bound(inputs.size()), lent(model->outputs.size()) {
     use(nullptr);
     for (const Tie& t : model->tied) tie(t.output, t.input);
     ties_changed = false;
@@ -79,7 +80,8 @@ struct Session::Impl {
       if (bound[i]) facts.bytes_in += bytes_within(inputs[i]);
     const auto start = std::chrono::steady_clock::now();
     const auto record = [&] {
-      facts.milliseconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
+      facts.milliseconds =
+          static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
       rights->record_run(facts);
     };
     try {
@@ -152,7 +154,8 @@ struct Session::Impl {
     executor = m.plan ? std::make_unique<Executor>(m.plan, m.options.memory_limit) : nullptr;
     planned_inputs.assign(model->inputs.size(), -1);
     for (size_t i = 0, next = 0; i < planned_inputs.size(); ++i)
-      if (!m.options.fixed_inputs.count(model->inputs[i].name) || model->options.fixed_inputs.count(model->inputs[i].name)) planned_inputs[i] = static_cast<int>(next++);
+      if (!m.options.fixed_inputs.count(model->inputs[i].name) || model->options.fixed_inputs.count(model->inputs[i].name))
+        planned_inputs[i] = static_cast<int>(next++);
     if (!executor) return;
     for (size_t i = 0; i < lent.size(); ++i) executor->frame().set_output(static_cast<int>(i), lent[i].first, lent[i].second);
     state.settle(*m.plan, planned_inputs);
@@ -207,7 +210,8 @@ struct Session::Impl {
 
   void tie(int output, int input) {
     if (lent[static_cast<size_t>(output)].first)
-      throw Error(Code::bad_usage, "output \"" + printable(model->outputs[static_cast<size_t>(output)].name) + "\" is bound to memory; the session keeps the memory of state");
+      throw Error(Code::bad_usage, "output \"" + printable(model->outputs[static_cast<size_t>(output)].name) +
+                                       "\" is bound to memory; the session keeps the memory of state");
     state.tie(model->inputs, model->outputs, output, input);
     bound[static_cast<size_t>(input)] = true;
     ties_changed = true;
@@ -243,14 +247,16 @@ std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs) {
 void Session::bind_input(const std::string& name, const Tensor& tensor) {
   const auto i = static_cast<size_t>(index_of(impl_->model->inputs, name, "input"));
   for (const State::Item& item : impl_->state.items())
-    if (item.input == static_cast<int>(i)) throw Error(Code::bad_usage, "input \"" + printable(name) + "\" is tied to an output; the session keeps its memory");
+    if (item.input == static_cast<int>(i))
+      throw Error(Code::bad_usage, "input \"" + printable(name) + "\" is tied to an output; the session keeps its memory");
   impl_->inputs[i] = tensor;
   impl_->bound[i] = true;
 }
 
 void Session::bind_output(const std::string& name, void* data, int64_t bytes) {
   const int i = index_of(impl_->model->outputs, name, "output");
-  if (data && impl_->state.of_output(i)) throw Error(Code::bad_usage, "output \"" + printable(name) + "\" is tied to an input; the session keeps its memory");
+  if (data && impl_->state.of_output(i))
+    throw Error(Code::bad_usage, "output \"" + printable(name) + "\" is tied to an input; the session keeps its memory");
   impl_->lent[static_cast<size_t>(i)] = {data, bytes};
   if (impl_->model->per_size && !impl_->settled) return;
   if (!impl_->executor) throw Error(Code::not_supported, "outputs of the reference executor cannot be bound to memory");

@@ -25,7 +25,8 @@ Cut cut(const Tensor& t, int axis) {
 void State::tie(const std::vector<Port>& inputs, const std::vector<Port>& outputs, int output, int input) {
   const Port &from = outputs[static_cast<size_t>(output)], &to = inputs[static_cast<size_t>(input)];
   const auto refuse = [&](const std::string& why) {
-    throw Error(Code::bad_usage, why).within("output \"" + printable(from.name) + "\" (" + text(from) + ") tied to input \"" + printable(to.name) + "\" (" + text(to) + ")");
+    throw Error(Code::bad_usage, why)
+        .within("output \"" + printable(from.name) + "\" (" + text(from) + ") tied to input \"" + printable(to.name) + "\" (" + text(to) + ")");
   };
   if (from.dtype != to.dtype) refuse("their element types differ");
   if (from.shape.size() != to.shape.size()) refuse("their ranks differ");
@@ -91,7 +92,8 @@ void State::settle(const Plan& plan, const std::vector<int>& planned_inputs) {
     if (item.capacity) move(item, 0);
     item.axis = -1;
     if (item.planned_input < 0) continue;
-    const Type &in = g.values[g.inputs[static_cast<size_t>(item.planned_input)]].type, &out = g.values[g.outputs[static_cast<size_t>(item.output)]].type;
+    const Type &in = g.values[g.inputs[static_cast<size_t>(item.planned_input)]].type,
+               &out = g.values[g.outputs[static_cast<size_t>(item.output)]].type;
     if (!in.layout.room.rank() || !out.layout.room.rank()) continue;
     for (int a = 0; a < in.shape.rank(); ++a)
       if (in.layout.room[a] != in.shape[a]) item.axis = a;
@@ -103,10 +105,12 @@ void State::settle(const Plan& plan, const std::vector<int>& planned_inputs) {
 // Moves what is there to memory with other room.
 void State::move(Item& item, int64_t capacity) {
   const Cut c = cut(item.view, item.axis);
-  const int64_t length = item.view.shape[static_cast<size_t>(item.axis)], old = item.capacity ? item.capacity : length, wide = capacity ? capacity : length;
+  const int64_t length = item.view.shape[static_cast<size_t>(item.axis)], old = item.capacity ? item.capacity : length,
+                wide = capacity ? capacity : length;
   Buffer memory(std::max<int64_t>(c.outer * wide * c.inner, 1));
   ++allocations_;
-  for (int64_t i = 0; i < c.outer; ++i) std::memcpy(memory.data() + i * wide * c.inner, item.memory.data() + i * old * c.inner, static_cast<size_t>(length * c.inner));
+  for (int64_t i = 0; i < c.outer; ++i)
+    std::memcpy(memory.data() + i * wide * c.inner, item.memory.data() + i * old * c.inner, static_cast<size_t>(length * c.inner));
   copied_ += c.outer * length * c.inner;
   item.memory = std::move(memory);
   item.view.data = item.memory.data();
@@ -177,14 +181,18 @@ OwnedTensor State::dense(const Item& item) const {
   OwnedTensor out(item.view.dtype, item.view.shape);
   const Cut c = cut(item.view, item.axis);
   const int64_t row = item.view.shape[static_cast<size_t>(item.axis)] * c.inner;
-  for (int64_t i = 0; i < c.outer; ++i) std::memcpy(static_cast<char*>(out.data()) + i * row, item.memory.data() + i * item.capacity * c.inner, static_cast<size_t>(row));
+  for (int64_t i = 0; i < c.outer; ++i)
+    std::memcpy(static_cast<char*>(out.data()) + i * row, item.memory.data() + i * item.capacity * c.inner, static_cast<size_t>(row));
   return out;
 }
 
 std::vector<StateTie> find_ties(const std::vector<Port>& inputs, const std::vector<Port>& outputs) {
   const auto names_of_next = [](const std::string& in) {
     std::vector<std::string> out{in + "n", in + "N", in + "_n", in + "_out", in + "_next", "new_" + in, "next_" + in, "updated_" + in};
-    for (const auto& [past, next] : {std::pair<std::string, std::string>{"past_key_values", "present"}, {"past_key_values", "present_key_values"}, {"past", "present"}, {"_in", "_out"}})
+    for (const auto& [past, next] : {std::pair<std::string, std::string>{"past_key_values", "present"},
+                                     {"past_key_values", "present_key_values"},
+                                     {"past", "present"},
+                                     {"_in", "_out"}})
       if (const size_t at = in.find(past); at != in.npos) out.push_back(std::string(in).replace(at, past.size(), next));
     return out;
   };
@@ -192,10 +200,13 @@ std::vector<StateTie> find_ties(const std::vector<Port>& inputs, const std::vect
   for (const Port& in : inputs) {
     const std::vector<std::string> next = names_of_next(in.name);
     for (const Port& to : outputs) {
-      if (std::find(next.begin(), next.end(), to.name) == next.end() || to.container != in.container || in.container != Container::tensor || to.dtype != in.dtype || to.shape.size() != in.shape.size()) continue;
+      if (std::find(next.begin(), next.end(), to.name) == next.end() || to.container != in.container || in.container != Container::tensor ||
+          to.dtype != in.dtype || to.shape.size() != in.shape.size())
+        continue;
       // At most one axis changes from run to run.
       int changing = 0;
-      for (size_t a = 0; a < in.shape.size(); ++a) changing += in.shape[a].size != to.shape[a].size || (in.shape[a].size < 0 && in.shape[a].symbol != to.shape[a].symbol);
+      for (size_t a = 0; a < in.shape.size(); ++a)
+        changing += in.shape[a].size != to.shape[a].size || (in.shape[a].size < 0 && in.shape[a].symbol != to.shape[a].symbol);
       if (changing > 1) continue;
       out.push_back({to.name, in.name});
       break;

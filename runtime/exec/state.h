@@ -12,15 +12,15 @@ namespace tenon {
 class State {
  public:
   struct Item {
-    int output = 0, input = 0;   // ports of the model
-    int planned_input = -1;      // of the plan, which lacks inputs that became constants
-    Tensor view;                 // of what the next run reads: shape and memory, dense unless it has room
-    int64_t capacity = 0;        // along `axis`; 0: dense
-    int axis = -1;               // along which it grows in place
-    int32_t row = -1;            // of the capacity
-    Dim size;                    // of the output along the axis
-    bool fresh = true;           // starts from zeros
-    std::vector<bool> changes;   // the axes whose size is another after each run
+    int output = 0, input = 0;  // ports of the model
+    int planned_input = -1;     // of the plan, which lacks inputs that became constants
+    Tensor view;                // of what the next run reads: shape and memory, dense unless it has room
+    int64_t capacity = 0;       // along `axis`; 0: dense
+    int axis = -1;              // along which it grows in place
+    int32_t row = -1;           // of the capacity
+    Dim size;                   // of the output along the axis
+    bool fresh = true;          // starts from zeros
+    std::vector<bool> changes;  // the axes whose size is another after each run
     Buffer memory;
   };
 

@@ -129,7 +129,7 @@ class Rewriter {
  private:
   Graph& graph_;
   NodeId at_ = 0;
-  size_t first_ = SIZE_MAX;        // emitted nodes are nodes[first_ ...]
+  size_t first_ = SIZE_MAX;  // emitted nodes are nodes[first_ ...]
   std::vector<NodeId> places_;
 };
 

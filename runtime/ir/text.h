@@ -17,8 +17,8 @@
 // the same, save for storage (layout, quantisation), which it then decides. Programs name their operands by number: 0 is the result
 // of the op (of pointwise: its first input), then come the last inputs, then the results of the rows before. Constants of few
 // elements may stand where they are read (`f32 0`, `s64[2] [0, -1]`). `constant f32[64, 3] random 7` draws its elements from [-1, 1),
-// or from the integers -8 to 7 (0 to 15 without sign) as far as the type holds them; `from bytes 768` is printed in place of many elements, and refused by
-// the parser. `#` begins a comment.
+// or from the integers -8 to 7 (0 to 15 without sign) as far as the type holds them; `from bytes 768` is printed in place of many elements, and
+// refused by the parser. `#` begins a comment.
 #pragma once
 
 #include <string>

@@ -119,7 +119,8 @@ void infer_columns(Inference& n) {
   const auto count = static_cast<size_t>(spatial);
   n.equal(n.size(2, 0), spatial, "sizes of the block and of the image");
   for (const auto& list : {a.dilations, a.strides})
-    n.expect(list.empty() || (list.size() == count && std::all_of(list.begin(), list.end(), [](int64_t v) { return v > 0; })), "strides and dilations are positive, one for each axis");
+    n.expect(list.empty() || (list.size() == count && std::all_of(list.begin(), list.end(), [](int64_t v) { return v > 0; })),
+             "strides and dilations are positive, one for each axis");
   n.expect(a.pads.empty() || a.pads.size() == 2 * count, "there are two pads for each axis");
   Extent taps = n.known(2) ? Extent(1) : Extent(-1);
   for (size_t i = 0; n.known(2) && i < count; ++i) taps = taps * n.extent(n.content(2)[i]);
@@ -143,7 +144,9 @@ void reference_columns(Reference& n) {
     shape.push_back(image[i]);
   }
   if (src.shape[1] % taps || standing != src.shape[2])
-    throw Error(Code::bad_input, "columns of " + std::to_string(src.shape[1]) + " by " + std::to_string(src.shape[2]) + " elements, where the block has " + std::to_string(taps) + " elements in " + std::to_string(standing) + " places");
+    throw Error(Code::bad_input, "columns of " + std::to_string(src.shape[1]) + " by " + std::to_string(src.shape[2]) +
+                                     " elements, where the block has " + std::to_string(taps) + " elements in " + std::to_string(standing) +
+                                     " places");
   shape[1] = src.shape[1] / taps;
   Array& dst = n.out[0];
   dst.resize(shape);
@@ -175,7 +178,8 @@ void infer_unpool(Inference& n) {
   n.expect(n.dtype(1) == DType::s64, "the indices of max_unpool are s64");
   n.expect_rank(1, n.rank(0));
   const auto spatial = static_cast<size_t>(std::max(n.rank(0) - 2, 0));
-  n.expect(spatial >= 1 && a.kernel_shape.size() == spatial && (a.strides.empty() || a.strides.size() == spatial) && (a.pads.empty() || a.pads.size() == 2 * spatial),
+  n.expect(spatial >= 1 && a.kernel_shape.size() == spatial && (a.strides.empty() || a.strides.size() == spatial) &&
+               (a.pads.empty() || a.pads.size() == 2 * spatial),
            "the attributes of max_unpool have a number for each spatial axis");
   for (int i = 0; i < n.rank(0); ++i) n.equal(n.size(0, i), n.size(1, i), "sizes of src and of its indices");
   Shape shape{n.size(0, 0), n.size(0, 1)};
@@ -204,7 +208,9 @@ void reference_unpool(Reference& n) {
   const std::vector<int64_t> own = strides_of(image), strides = strides_of(dst.shape);
   for (int64_t i = 0; i < src.count(); ++i) {
     const int64_t index = n.in[1]->integer(i);
-    if (index < 0 || index >= count) throw Error(Code::bad_input, "index " + std::to_string(index) + " of max_unpool lies outside an image of " + std::to_string(count) + " elements");
+    if (index < 0 || index >= count)
+      throw Error(Code::bad_input,
+                  "index " + std::to_string(index) + " of max_unpool lies outside an image of " + std::to_string(count) + " elements");
     int64_t to = 0;
     for (size_t k = 0; k < image.size(); ++k) {
       const int64_t at = index / own[k] % image[k];
@@ -254,8 +260,12 @@ void reference_det(Reference& n) {
 }  // namespace
 const Op ops::non_max_suppression{
     .name = "non_max_suppression", .attributes = Attributes::make<NonMaxSuppression>, .infer = infer_suppression, .reference = reference_suppression};
-const Op ops::center_crop_pad{.name = "center_crop_pad", .attributes = Attributes::make<CenterCropPad>, .infer = infer_crop, .reference = reference_crop};
-const Op ops::columns_to_image{.name = "columns_to_image", .attributes = Attributes::make<ColumnsToImage>, .infer = infer_columns, .reference = reference_columns,
+const Op ops::center_crop_pad{
+    .name = "center_crop_pad", .attributes = Attributes::make<CenterCropPad>, .infer = infer_crop, .reference = reference_crop};
+const Op ops::columns_to_image{.name = "columns_to_image",
+                               .attributes = Attributes::make<ColumnsToImage>,
+                               .infer = infer_columns,
+                               .reference = reference_columns,
                                .exactness = {Exactness::relative, 1e-6}};
 const Op ops::max_unpool{.name = "max_unpool", .attributes = Attributes::make<MaxUnpool>, .infer = infer_unpool, .reference = reference_unpool};
 const Op ops::det{.name = "det", .infer = infer_det, .reference = reference_det, .exactness = {Exactness::relative, 1e-5}};

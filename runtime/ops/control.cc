@@ -18,8 +18,8 @@ void infer_if(Inference& n) {
       continue;
     }
     if (a.shape.rank() != b.shape.rank())
-      throw NeedsSizes(Code::not_supported, "the branches of if give output " + std::to_string(i) + " the ranks " + std::to_string(a.shape.rank()) + " and " +
-                                           std::to_string(b.shape.rank()) + "; Tenon needs one rank");
+      throw NeedsSizes(Code::not_supported, "the branches of if give output " + std::to_string(i) + " the ranks " + std::to_string(a.shape.rank()) +
+                                                " and " + std::to_string(b.shape.rank()) + "; Tenon needs one rank");
     Type t = a;
     for (int k = 0; k < a.shape.rank(); ++k)
       if (a.shape[k] != b.shape[k]) t.shape[k] = e.data(e.max(a.shape[k], b.shape[k]));
@@ -49,12 +49,15 @@ void infer_loop(Inference& n) {
   const Graph& body = *n.subgraphs()[0];
   const auto carried = static_cast<size_t>(n.attributes<Loop>().carried);
   n.expect(body.inputs.size() >= 2 + carried && body.outputs.size() > carried, "the body of a loop takes and gives every carried value");
-  if (n.has(0)) n.expect(n.dtype(0) == DType::s64, "the number of iterations is s64"), n.equal(n.count(n.shape(0)), 1, "elements of the number of iterations");
-  if (n.has(1)) n.expect(n.dtype(1) == DType::boolean, "the condition of a loop is bool"), n.equal(n.count(n.shape(1)), 1, "elements of the condition of a loop");
+  if (n.has(0))
+    n.expect(n.dtype(0) == DType::s64, "the number of iterations is s64"), n.equal(n.count(n.shape(0)), 1, "elements of the number of iterations");
+  if (n.has(1))
+    n.expect(n.dtype(1) == DType::boolean, "the condition of a loop is bool"), n.equal(n.count(n.shape(1)), 1, "elements of the condition of a loop");
   n.expect(body.value(body.outputs[0]).type.dtype == DType::boolean, "the condition of a loop is bool");
   n.equal(n.count(body.value(body.outputs[0]).type.shape), 1, "elements of the condition of a loop");
   for (size_t i = 0; i < carried; ++i) {
-    const Type &before = n.type(2 + static_cast<int>(i)), &formal = body.value(body.inputs[2 + i]).type, &after = body.value(body.outputs[1 + i]).type;
+    const Type &before = n.type(2 + static_cast<int>(i)), &formal = body.value(body.inputs[2 + i]).type,
+               &after = body.value(body.outputs[1 + i]).type;
     n.expect(before.dtype == after.dtype && before.container == after.container, "carried value " + std::to_string(i) + " of a loop keeps its type");
     Type t = formal;
     if (t.container != Container::tensor) {

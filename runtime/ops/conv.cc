@@ -73,16 +73,22 @@ void reference(Reference& n) { convolve(n.attributes<Conv>(), *n.in[0], *n.in[1]
 // src less its zero points: one, or one for each index of axis 0.
 Array less_zero(const Array& src, const Array* zero) {
   Array out = src;
-  for (int64_t i = 0, count = src.count(); zero && i < count; ++i) out.integer(i) -= zero->integer(zero->count() == 1 ? 0 : i / (count / src.size(0)));
+  for (int64_t i = 0, count = src.count(); zero && i < count; ++i)
+    out.integer(i) -= zero->integer(zero->count() == 1 ? 0 : i / (count / src.size(0)));
   return out;
 }
 
 void integer_reference(Reference& n) {
-  convolve(n.attributes<Conv>(), less_zero(*n.in[0], n.has(2) ? n.in[2] : nullptr), less_zero(*n.in[1], n.has(3) ? n.in[3] : nullptr), nullptr, n.out[0]);
+  convolve(n.attributes<Conv>(), less_zero(*n.in[0], n.has(2) ? n.in[2] : nullptr), less_zero(*n.in[1], n.has(3) ? n.in[3] : nullptr), nullptr,
+           n.out[0]);
 }
 
 }  // namespace
-const Op ops::conv{.name = "conv", .attributes = Attributes::make<Conv>, .infer = infer, .reference = reference,
-                   .exactness = {Exactness::relative, 2e-5}, .linear = true};
+const Op ops::conv{.name = "conv",
+                   .attributes = Attributes::make<Conv>,
+                   .infer = infer,
+                   .reference = reference,
+                   .exactness = {Exactness::relative, 2e-5},
+                   .linear = true};
 const Op ops::conv_integer{.name = "conv_integer", .attributes = Attributes::make<Conv>, .infer = infer_integer, .reference = integer_reference};
 }  // namespace tenon

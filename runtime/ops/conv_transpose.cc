@@ -30,7 +30,8 @@ void infer(Inference& n) {
   n.expect(a.output_padding.empty() || a.output_padding.size() == count, "output_padding has one number for each spatial axis");
   n.expect(a.output_shape.empty() || a.output_shape.size() == count, "output_shape has one number for each spatial axis");
   for (size_t s = 0; s < count; ++s)
-    n.expect(a.lengthened(s) >= 0 && a.lengthened(s) < std::max(a.stride(s), a.dilation(s)), "output_padding is less than the stride or the dilation");
+    n.expect(a.lengthened(s) >= 0 && a.lengthened(s) < std::max(a.stride(s), a.dilation(s)),
+             "output_padding is less than the stride or the dilation");
   for (int64_t size : a.output_shape) n.expect(size >= 1 && size <= INT32_MAX, "output_shape is at least 1 and below 2^31");
   n.equal(n.size(0, 1), n.size(1, 0), "channels of input 0 and of the weight");
   n.equal(n.size(0, 1) % a.group, 0, "channels of input 0 are a multiple of the group");
@@ -81,6 +82,10 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::conv_transpose{.name = "conv_transpose", .attributes = Attributes::make<ConvTranspose>, .infer = infer, .reference = reference,
-                             .exactness = {Exactness::relative, 2e-5}, .linear = true};
+const Op ops::conv_transpose{.name = "conv_transpose",
+                             .attributes = Attributes::make<ConvTranspose>,
+                             .infer = infer,
+                             .reference = reference,
+                             .exactness = {Exactness::relative, 2e-5},
+                             .linear = true};
 }  // namespace tenon

@@ -76,7 +76,11 @@ std::vector<ValueId> decompose_conv(Rewriter& to, const Node& n) {
 
 }  // namespace
 
-const Op ops::dynamic_matmul{.name = "dynamic_matmul", .infer = infer_matmul, .exactness = {Exactness::relative, 1e-6}, .decompose = decompose_matmul};
-const Op ops::dynamic_conv{.name = "dynamic_conv", .attributes = Attributes::make<Conv>, .infer = infer_conv, .exactness = {Exactness::relative, 1e-6},
+const Op ops::dynamic_matmul{
+    .name = "dynamic_matmul", .infer = infer_matmul, .exactness = {Exactness::relative, 1e-6}, .decompose = decompose_matmul};
+const Op ops::dynamic_conv{.name = "dynamic_conv",
+                           .attributes = Attributes::make<Conv>,
+                           .infer = infer_conv,
+                           .exactness = {Exactness::relative, 1e-6},
                            .decompose = decompose_conv};
 }  // namespace tenon

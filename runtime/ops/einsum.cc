@@ -9,7 +9,9 @@
 namespace tenon {
 namespace {
 
-[[noreturn]] void refuse(std::string_view equation, const std::string& why) { throw Error(Code::bad_model, "equation " + printable(equation) + ": " + why); }
+[[noreturn]] void refuse(std::string_view equation, const std::string& why) {
+  throw Error(Code::bad_model, "equation " + printable(equation) + ": " + why);
+}
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -123,13 +125,15 @@ EinsumTerms parse_einsum(std::string_view equation, const std::vector<int>& rank
     terms.push_back(left.substr(begin, end - begin));
     begin = end + 1;
   }
-  if (terms.size() != ranks.size()) refuse(equation, "it has " + std::to_string(terms.size()) + " sources, the node has " + std::to_string(ranks.size()));
+  if (terms.size() != ranks.size())
+    refuse(equation, "it has " + std::to_string(terms.size()) + " sources, the node has " + std::to_string(ranks.size()));
   EinsumTerms out;
   int most = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     const int letters = static_cast<int>(labels_of(equation, terms[i], 0).size());
     const bool open = terms[i].find("...") != std::string_view::npos;
-    if (letters > ranks[i] || (!open && letters < ranks[i])) refuse(equation, "source " + std::to_string(i) + " has rank " + std::to_string(ranks[i]));
+    if (letters > ranks[i] || (!open && letters < ranks[i]))
+      refuse(equation, "source " + std::to_string(i) + " has rank " + std::to_string(ranks[i]));
     out.sources.push_back(labels_of(equation, terms[i], ranks[i] - letters));
     most = std::max(most, ranks[i] - letters);
   }
@@ -138,12 +142,17 @@ EinsumTerms parse_einsum(std::string_view equation, const std::vector<int>& rank
     const int label = out.result[i];
     if (std::find(out.result.begin(), out.result.begin() + static_cast<int64_t>(i), label) != out.result.begin() + static_cast<int64_t>(i))
       refuse(equation, "a label of the result stands there once");
-    const bool found = std::any_of(out.sources.begin(), out.sources.end(), [&](const auto& s) { return std::find(s.begin(), s.end(), label) != s.end(); });
+    const bool found =
+        std::any_of(out.sources.begin(), out.sources.end(), [&](const auto& s) { return std::find(s.begin(), s.end(), label) != s.end(); });
     if (!found) refuse(equation, "the labels of the result are labels of sources");
   }
   return out;
 }
 
-const Op ops::einsum{.name = "einsum", .attributes = Attributes::make<Einsum>, .infer = infer, .reference = reference,
-                     .exactness = {Exactness::relative, 1e-5}, .linear = true};
+const Op ops::einsum{.name = "einsum",
+                     .attributes = Attributes::make<Einsum>,
+                     .infer = infer,
+                     .reference = reference,
+                     .exactness = {Exactness::relative, 1e-5},
+                     .linear = true};
 }  // namespace tenon

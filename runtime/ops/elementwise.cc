@@ -22,8 +22,8 @@ double power(double a, double b) { return std::pow(a, b); }
 double round_even(double a) { return std::nearbyint(a); }
 double sigmoid(double a) { return 1 / (1 + std::exp(-a)); }
 double infinity(double) { return std::numeric_limits<double>::infinity(); }
-using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atanh, std::ceil, std::cos, std::cosh, std::erf, std::exp, std::expm1,
-    std::floor, std::log, std::log1p, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
+using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atanh, std::ceil, std::cos, std::cosh, std::erf, std::exp, std::expm1, std::floor,
+    std::log, std::log1p, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
 
 // For extents: what no extent expresses becomes unknown.
 struct Symbolic {
@@ -41,13 +41,25 @@ struct Symbolic {
 enum class Truth { no, yes, unknown };
 Truth truth(bool yes, bool no) { return yes ? Truth::yes : no ? Truth::no : Truth::unknown; }
 template <class F>
-Symbolic both(Symbolic a, Symbolic b, F f) { return a.known && b.known ? Symbolic(f(a.e, b.e)) : Symbolic::unknown(); }
-Symbolic operator+(Symbolic a, Symbolic b) { return both(a, b, [](Extent x, Extent y) { return x + y; }); }
-Symbolic operator-(Symbolic a, Symbolic b) { return both(a, b, [](Extent x, Extent y) { return x - y; }); }
-Symbolic operator*(Symbolic a, Symbolic b) { return both(a, b, [](Extent x, Extent y) { return x * y; }); }
+Symbolic both(Symbolic a, Symbolic b, F f) {
+  return a.known && b.known ? Symbolic(f(a.e, b.e)) : Symbolic::unknown();
+}
+Symbolic operator+(Symbolic a, Symbolic b) {
+  return both(a, b, [](Extent x, Extent y) { return x + y; });
+}
+Symbolic operator-(Symbolic a, Symbolic b) {
+  return both(a, b, [](Extent x, Extent y) { return x - y; });
+}
+Symbolic operator*(Symbolic a, Symbolic b) {
+  return both(a, b, [](Extent x, Extent y) { return x * y; });
+}
 Symbolic operator-(Symbolic a) { return Symbolic(0) - a; }
-Symbolic least(Symbolic a, Symbolic b) { return both(a, b, [](Extent x, Extent y) { return min(x, y); }); }
-Symbolic most(Symbolic a, Symbolic b) { return both(a, b, [](Extent x, Extent y) { return max(x, y); }); }
+Symbolic least(Symbolic a, Symbolic b) {
+  return both(a, b, [](Extent x, Extent y) { return min(x, y); });
+}
+Symbolic most(Symbolic a, Symbolic b) {
+  return both(a, b, [](Extent x, Extent y) { return max(x, y); });
+}
 Truth operator<(Symbolic a, Symbolic b) {
   if (!a.known || !b.known) return Truth::unknown;
   const Interval d = (a - b).range();
@@ -91,15 +103,21 @@ constexpr bool has_body = std::is_same_v<T, double>  ? kind != Kind::whole
                                                      : kind == Kind::row || kind == Kind::test || kind == Kind::logic || kind == Kind::pick;
 
 template <class T>
-T as_number(T v) { return v; }
+T as_number(T v) {
+  return v;
+}
 template <class T>
-T as_number(bool v) { return T(v); }
+T as_number(bool v) {
+  return T(v);
+}
 template <class T>
-T as_number(Truth t) { return t == Truth::unknown ? Symbolic::unknown() : Symbolic(t == Truth::yes); }
+T as_number(Truth t) {
+  return t == Truth::unknown ? Symbolic::unknown() : Symbolic(t == Truth::yes);
+}
 
 // Floating point has no NaN test among extents and integers.
-#define TENON_ROW(kind_, name_, body_)                                             \
-  case Function::name_:                                                            \
+#define TENON_ROW(kind_, name_, body_)                                                                                                           \
+  case Function::name_:                                                                                                                          \
     if constexpr (has_body<Kind::kind_, T> && !(Function::name_ == Function::is_inf && std::is_same_v<T, Symbolic>)) return as_number<T>(body_); \
     break;
 #define ROW(name, arity, body, ...) TENON_ROW(row, name, (body))
@@ -123,7 +141,9 @@ T apply(Function f, T a, T b, T c) {
 #undef LOGIC
 #undef PICK
 
-DType result_dtype(const Inference& n, Kind kind) { return kind == Kind::test || kind == Kind::logic ? DType::boolean : n.dtype(kind == Kind::pick ? 1 : 0); }
+DType result_dtype(const Inference& n, Kind kind) {
+  return kind == Kind::test || kind == Kind::logic ? DType::boolean : n.dtype(kind == Kind::pick ? 1 : 0);
+}
 
 }  // namespace
 
@@ -141,7 +161,8 @@ void infer_function(Inference& n, Function f) {
   for (int i = 1; i < row.arity; ++i) shape = n.broadcast(shape, n.shape(i));
   const DType first = n.dtype(row.kind == Kind::pick ? 1 : 0);
   for (int i = row.kind == Kind::pick ? 2 : 1; i < row.arity; ++i)
-    if (f != Function::pow && f != Function::is_inf) n.expect(n.dtype(i) == first, "the operands of " + std::string(row.name) + " have one element type");
+    if (f != Function::pow && f != Function::is_inf)
+      n.expect(n.dtype(i) == first, "the operands of " + std::string(row.name) + " have one element type");
   if (row.kind == Kind::real) n.expect(tenon::is_real(first), std::string(row.name) + " has floating-point operands");
   if (row.kind == Kind::whole) n.expect(is_integer(first), std::string(row.name) + " has integer operands");
   if (row.kind == Kind::logic) n.expect(first == DType::boolean, std::string(row.name) + " has bool operands");
@@ -156,11 +177,10 @@ void reference_strings(Reference& n, Function f, const std::vector<std::vector<i
   Array& dst = n.out[0];
   for (Walk at(dst.shape); at.more(); at.next()) {
     if (f == Function::where)
-      dst.move(at.flat(), n.in[0]->integer(at.offset(strides[0])) ? *n.in[1] : *n.in[2], at.offset(strides[n.in[0]->integer(at.offset(strides[0])) ? 1 : 2]));
-    else if (f == Function::equal)
-      dst.integer(at.flat()) = n.in[0]->strings[at.offset(strides[0])] == n.in[1]->strings[at.offset(strides[1])];
-    else
-      throw Error(Code::not_supported, std::string(info(f).name) + " has no meaning for strings");
+      dst.move(at.flat(), n.in[0]->integer(at.offset(strides[0])) ? *n.in[1] : *n.in[2],
+               at.offset(strides[n.in[0]->integer(at.offset(strides[0])) ? 1 : 2]));
+    else if (f == Function::equal) dst.integer(at.flat()) = n.in[0]->strings[at.offset(strides[0])] == n.in[1]->strings[at.offset(strides[1])];
+    else throw Error(Code::not_supported, std::string(info(f).name) + " has no meaning for strings");
   }
 }
 
@@ -204,9 +224,12 @@ constexpr Exactness exactness(float ulp) { return ulp == 0 ? Exactness{Exactness
 
 }  // namespace
 
-#define TENON_OP(name_, ulp_)                                                                                                  \
-  const Op ops::name_{.name = #name_, .infer = [](Inference& n) { infer_function(n, Function::name_); }, .reference = reference, \
-                      .exactness = exactness(ulp_), .function = static_cast<int>(Function::name_)};
+#define TENON_OP(name_, ulp_)                                                            \
+  const Op ops::name_{.name = #name_,                                                    \
+                      .infer = [](Inference& n) { infer_function(n, Function::name_); }, \
+                      .reference = reference,                                            \
+                      .exactness = exactness(ulp_),                                      \
+                      .function = static_cast<int>(Function::name_)};
 #define ROW(name, arity, body, low, high, ulp) TENON_OP(name, ulp)
 #define REAL(name, arity, body, low, high, ulp) TENON_OP(name, ulp)
 #define WHOLE(name, arity, body, low, high, ulp) TENON_OP(name, ulp)

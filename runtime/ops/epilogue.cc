@@ -7,7 +7,8 @@ namespace {
 
 // Channels are axis 1 of what a window moves over, and the last axis of all else.
 int channel_axis(const Op& op, int rank) {
-  const bool windowed = &op == &ops::conv || &op == &ops::conv_transpose || &op == &ops::average_pool || &op == &ops::max_pool || &op == &ops::dynamic_conv;
+  const bool windowed =
+      &op == &ops::conv || &op == &ops::conv_transpose || &op == &ops::average_pool || &op == &ops::max_pool || &op == &ops::dynamic_conv;
   return windowed ? 1 : rank - 1;
 }
 

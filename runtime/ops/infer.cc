@@ -33,13 +33,23 @@ Array array_of(const std::vector<Dim>& content, const Type& type) {
 
 // Sequences and optionals are taken by few ops; the others would see an array without elements.
 void expect_tensors(const Graph& g, const Node& node) {
-  static const std::set<const Op*> kTakeContainers{&ops::identity,          &ops::reorder,         &ops::if_,           &ops::loop,
-                                                   &ops::sequence_at,       &ops::sequence_insert, &ops::sequence_erase, &ops::sequence_length,
-                                                   &ops::concat_from_sequence, &ops::optional,     &ops::optional_has_element, &ops::optional_get_element};
+  static const std::set<const Op*> kTakeContainers{&ops::identity,
+                                                   &ops::reorder,
+                                                   &ops::if_,
+                                                   &ops::loop,
+                                                   &ops::sequence_at,
+                                                   &ops::sequence_insert,
+                                                   &ops::sequence_erase,
+                                                   &ops::sequence_length,
+                                                   &ops::concat_from_sequence,
+                                                   &ops::optional,
+                                                   &ops::optional_has_element,
+                                                   &ops::optional_get_element};
   if (kTakeContainers.count(node.op)) return;
   for (size_t i = 0; i < node.inputs.size(); ++i)
     if (node.inputs[i] != kNone && g.values[node.inputs[i]].type.container != Container::tensor)
-      throw Error(Code::bad_model, "input " + std::to_string(i) + " of " + std::string(node.op->name) + " is a sequence or an optional, not a tensor");
+      throw Error(Code::bad_model,
+                  "input " + std::to_string(i) + " of " + std::string(node.op->name) + " is a sequence or an optional, not a tensor");
 }
 
 // Runs the reference on extents, for ops that move elements and scalar functions; leaves contents empty where it cannot.
@@ -65,9 +75,7 @@ void infer_contents(Graph& g, const Node& node, Inference& n) {
   r.extents = g.extents.get();
   try {
     node.op->reference(r);
-  } catch (const Error&) {
-    return;
-  }
+  } catch (const Error&) { return; }
   n.contents.clear();
   for (const Array& a : r.out) {
     auto list = std::make_shared<std::vector<Dim>>();
@@ -87,7 +95,8 @@ Extent Inference::size(int i, int axis) const {
   const Shape& s = shape(i);
   const int a = axis < 0 ? axis + s.rank() : axis;
   if (a < 0 || a >= s.rank())
-    throw Error(Code::bad_model, "input " + std::to_string(i) + " has rank " + std::to_string(s.rank()) + ", too low for axis " + std::to_string(axis));
+    throw Error(Code::bad_model,
+                "input " + std::to_string(i) + " has rank " + std::to_string(s.rank()) + ", too low for axis " + std::to_string(axis));
   return extent(s[a]);
 }
 
@@ -121,12 +130,14 @@ void Inference::expect(bool holds, std::string_view what) const {
 
 void Inference::expect_inputs(int least, int most) const {
   if (inputs() < least || inputs() > most)
-    throw Error(Code::bad_model, std::to_string(inputs()) + " inputs, " + std::to_string(least) + (least == most ? "" : " to " + std::to_string(most)) + " expected");
+    throw Error(Code::bad_model,
+                std::to_string(inputs()) + " inputs, " + std::to_string(least) + (least == most ? "" : " to " + std::to_string(most)) + " expected");
   for (int i = 0; i < least; ++i) type(i);
 }
 
 void Inference::expect_rank(int i, int wanted) const {
-  if (rank(i) != wanted) throw Error(Code::bad_model, said("rank of input " + std::to_string(i), std::to_string(rank(i)) + " is not " + std::to_string(wanted)));
+  if (rank(i) != wanted)
+    throw Error(Code::bad_model, said("rank of input " + std::to_string(i), std::to_string(rank(i)) + " is not " + std::to_string(wanted)));
 }
 
 void Inference::expect_same_dtype(int a, int b) const {
@@ -142,8 +153,7 @@ void Inference::equal(Extent a, Extent b, std::string_view what) {
 }
 
 int Inference::axis(int64_t axis, int rank) const {
-  if (axis < -rank || axis >= rank)
-    throw Error(Code::bad_model, "axis " + std::to_string(axis) + " is outside a rank of " + std::to_string(rank));
+  if (axis < -rank || axis >= rank) throw Error(Code::bad_model, "axis " + std::to_string(axis) + " is outside a rank of " + std::to_string(rank));
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
@@ -295,10 +305,11 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
     copy.inputs[i] = g.add_value(std::move(v));
   }
   Inference n(g, copy);
-  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; }, [&] {
-    expect_tensors(g, copy);
-    node.op->infer(n);
-  });
+  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+         [&] {
+           expect_tensors(g, copy);
+           node.op->infer(n);
+         });
   return n.types;
 }
 

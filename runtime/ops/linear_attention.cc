@@ -33,7 +33,8 @@ void infer(Inference& n) {
   for (int i : {4, 5}) {
     if (!n.has(i)) continue;
     const Extent size = n.size(i, 2);
-    if (size.dim() != Dim(a.kv_num_heads) && !(i == 5 && size.dim() == Dim(1))) n.equal(size, i == 4 ? dk * a.kv_num_heads : Extent(a.kv_num_heads), "channels of input " + std::to_string(i));
+    if (size.dim() != Dim(a.kv_num_heads) && !(i == 5 && size.dim() == Dim(1)))
+      n.equal(size, i == 4 ? dk * a.kv_num_heads : Extent(a.kv_num_heads), "channels of input " + std::to_string(i));
   }
   n.result(n.dtype(0), {n.size(0, 0), n.size(0, 1), dv * a.q_num_heads});
   n.result(n.has(3) ? n.dtype(3) : n.dtype(0), state);
@@ -75,6 +76,9 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::linear_attention{.name = "linear_attention", .attributes = Attributes::make<LinearAttention>, .infer = infer, .reference = reference,
+const Op ops::linear_attention{.name = "linear_attention",
+                               .attributes = Attributes::make<LinearAttention>,
+                               .infer = infer,
+                               .reference = reference,
                                .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

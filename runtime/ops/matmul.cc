@@ -112,7 +112,12 @@ void integer_reference(Reference& r) {
 }
 
 }  // namespace
-const Op ops::matmul{.name = "matmul", .attributes = Attributes::make<Matmul>, .infer = infer, .reference = reference,
-                     .exactness = {Exactness::relative, 1e-5}, .linear = true};
-const Op ops::matmul_integer{.name = "matmul_integer", .attributes = Attributes::make<Matmul>, .infer = infer_integer, .reference = integer_reference};
+const Op ops::matmul{.name = "matmul",
+                     .attributes = Attributes::make<Matmul>,
+                     .infer = infer,
+                     .reference = reference,
+                     .exactness = {Exactness::relative, 1e-5},
+                     .linear = true};
+const Op ops::matmul_integer{
+    .name = "matmul_integer", .attributes = Attributes::make<Matmul>, .infer = infer_integer, .reference = integer_reference};
 }  // namespace tenon

@@ -157,12 +157,21 @@ void lrn_reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::layer_norm{.name = "layer_norm", .attributes = Attributes::make<LayerNorm>, .infer = infer_layer, .reference = layer_reference,
+const Op ops::layer_norm{.name = "layer_norm",
+                         .attributes = Attributes::make<LayerNorm>,
+                         .infer = infer_layer,
+                         .reference = layer_reference,
                          .exactness = {Exactness::relative, 1e-5}};
-const Op ops::rms_norm{.name = "rms_norm", .attributes = Attributes::make<LayerNorm>, .infer = infer_rms, .reference = rms_reference,
+const Op ops::rms_norm{.name = "rms_norm",
+                       .attributes = Attributes::make<LayerNorm>,
+                       .infer = infer_rms,
+                       .reference = rms_reference,
                        .exactness = {Exactness::relative, 1e-5}};
-const Op ops::group_norm{.name = "group_norm", .attributes = Attributes::make<GroupNorm>, .infer = infer_group, .reference = group_reference,
+const Op ops::group_norm{.name = "group_norm",
+                         .attributes = Attributes::make<GroupNorm>,
+                         .infer = infer_group,
+                         .reference = group_reference,
                          .exactness = {Exactness::relative, 1e-5}};
-const Op ops::lrn{.name = "lrn", .attributes = Attributes::make<Lrn>, .infer = infer_lrn, .reference = lrn_reference,
-                  .exactness = {Exactness::relative, 1e-5}};
+const Op ops::lrn{
+    .name = "lrn", .attributes = Attributes::make<Lrn>, .infer = infer_lrn, .reference = lrn_reference, .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

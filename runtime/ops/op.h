@@ -19,7 +19,9 @@ class Inference {
   Inference(Graph& graph, const Node& node) : graph_(graph), node_(node) {}
 
   template <class A>
-  const A& attributes() const { return node_.attributes.as<A>(); }
+  const A& attributes() const {
+    return node_.attributes.as<A>();
+  }
   int inputs() const { return node_.own_inputs(); }
   bool has(int i) const { return i < inputs() && node_.inputs[i] != kNone; }
   // Of input i, which must be there.
@@ -114,7 +116,9 @@ class Reference {
   Extents* extents = nullptr;  // set when the cells are extents, which only ops that move elements and scalar functions of ROW see
 
   template <class A>
-  const A& attributes() const { return node->attributes.as<A>(); }
+  const A& attributes() const {
+    return node->attributes.as<A>();
+  }
   bool has(int i) const { return i < static_cast<int>(in.size()) && in[i]; }
   // The integers of input i.
   std::vector<int64_t> integers(int i) const;
@@ -187,7 +191,8 @@ std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::ve
 
 // Types of the outputs when the shapes and the integer contents of the inputs are numbers. `contents[i]` may be empty.
 // `sizes` has the extents of the items of sequences.
-std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents, const Graph& sizes = {});
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents,
+                                 const Graph& sizes = {});
 
 // Runs the reference of a node on arrays whose outputs have been shaped; applies the epilogue, which references do not see.
 void run_reference(Reference& r);

@@ -128,13 +128,27 @@ class FieldReader : public FieldVisitor {
       if (!v) s.expect("false");
     });
   }
-  void operator()(const char* name, int64_t& v) override { take(name, [&](Scanner& s) { v = s.integer(); }); }
-  void operator()(const char* name, float& v) override { take(name, [&](Scanner& s) { v = static_cast<float>(s.real()); }); }
-  void operator()(const char* name, std::string& v) override { take(name, [&](Scanner& s) { v = s.quoted(); }); }
-  void operator()(const char* name, std::vector<int64_t>& v) override { list(name, v, [](Scanner& s) { return s.integer(); }); }
-  void operator()(const char* name, std::vector<float>& v) override { list(name, v, [](Scanner& s) { return static_cast<float>(s.real()); }); }
-  void operator()(const char* name, std::vector<std::string>& v) override { list(name, v, [](Scanner& s) { return s.quoted(); }); }
-  void operator()(const char* name, DType& v) override { take(name, [&](Scanner& s) { v = dtype_named(s.word("an element type")); }); }
+  void operator()(const char* name, int64_t& v) override {
+    take(name, [&](Scanner& s) { v = s.integer(); });
+  }
+  void operator()(const char* name, float& v) override {
+    take(name, [&](Scanner& s) { v = static_cast<float>(s.real()); });
+  }
+  void operator()(const char* name, std::string& v) override {
+    take(name, [&](Scanner& s) { v = s.quoted(); });
+  }
+  void operator()(const char* name, std::vector<int64_t>& v) override {
+    list(name, v, [](Scanner& s) { return s.integer(); });
+  }
+  void operator()(const char* name, std::vector<float>& v) override {
+    list(name, v, [](Scanner& s) { return static_cast<float>(s.real()); });
+  }
+  void operator()(const char* name, std::vector<std::string>& v) override {
+    list(name, v, [](Scanner& s) { return s.quoted(); });
+  }
+  void operator()(const char* name, DType& v) override {
+    take(name, [&](Scanner& s) { v = dtype_named(s.word("an element type")); });
+  }
   void choice(const char* name, int& v, const char* const* words, int count) override {
     take(name, [&](Scanner& s) {
       for (v = 0; v < count; ++v)
@@ -209,8 +223,8 @@ class Parser {
         statement(g, names);
       }
     }
-    if (scan_.at("%"))
-      do g.outputs.push_back(known(names));
+    if (scan_.at("%")) do
+        g.outputs.push_back(known(names));
       while (scan_.accept(","));
     for (const auto& [from, to] : ties) g.ties.push_back({index_of(g.outputs, from), index_of(g.inputs, to)});
   }
@@ -394,7 +408,8 @@ class Parser {
     scan_.expect("(");
     Type t = type();
     scan_.expect(")");
-    if (t.container == Container::optional || t.container == Container::optional_sequence || (t.container == Container::sequence && outer == Container::sequence))
+    if (t.container == Container::optional || t.container == Container::optional_sequence ||
+        (t.container == Container::sequence && outer == Container::sequence))
       scan_.fail("a tensor, or a sequence in an optional,");
     t.container = t.container == Container::sequence ? Container::optional_sequence : outer;
     return t;
@@ -517,7 +532,8 @@ class Parser {
     x ^= x >> 31;
     if (is_real(t) || is_complex(t)) return {.real = static_cast<double>(x >> 11) * 0x1p-52 - 1};
     if (t == DType::boolean) return {.integer = static_cast<int64_t>(x & 1)};
-    return {.integer = is_unsigned(t) ? std::min<int64_t>(x % 16, bits(t) < 4 ? 3 : 15) : std::max<int64_t>(static_cast<int64_t>(x % 16) - 8, lowest(t))};
+    return {.integer =
+                is_unsigned(t) ? std::min<int64_t>(x % 16, bits(t) < 4 ? 3 : 15) : std::max<int64_t>(static_cast<int64_t>(x % 16) - 8, lowest(t))};
   }
 
   static constexpr int64_t kMostElements = int64_t{1} << 24;

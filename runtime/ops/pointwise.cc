@@ -17,7 +17,8 @@ void infer(Inference& n) {
   }
   for (const Scalar& row : p.rows) {
     const FunctionInfo& f = info(row.function);
-    types.push_back(f.kind == Kind::test || f.kind == Kind::logic ? DType::boolean : types[static_cast<size_t>(row.operand[f.kind == Kind::pick ? 1 : 0])]);
+    types.push_back(f.kind == Kind::test || f.kind == Kind::logic ? DType::boolean
+                                                                  : types[static_cast<size_t>(row.operand[f.kind == Kind::pick ? 1 : 0])]);
   }
   n.result(types.back(), shape);
 }
@@ -37,6 +38,10 @@ std::vector<ValueId> decompose(Rewriter& to, const Node& node) {
 
 }  // namespace
 // Each row may be off by its own bound; the longest programs that passes make stay within this.
-const Op ops::pointwise{.name = "pointwise", .attributes = Attributes::make<Pointwise>, .infer = infer, .reference = reference,
-                        .exactness = {Exactness::relative, 1e-5}, .decompose = decompose};
+const Op ops::pointwise{.name = "pointwise",
+                        .attributes = Attributes::make<Pointwise>,
+                        .infer = infer,
+                        .reference = reference,
+                        .exactness = {Exactness::relative, 1e-5},
+                        .decompose = decompose};
 }  // namespace tenon

@@ -121,8 +121,14 @@ void lp_reference(Reference& n) {
 
 }  // namespace
 const Op ops::max_pool{.name = "max_pool", .attributes = Attributes::make<Pool>, .infer = infer_max, .reference = max_reference};
-const Op ops::average_pool{.name = "average_pool", .attributes = Attributes::make<Pool>, .infer = infer_average, .reference = average_reference,
+const Op ops::average_pool{.name = "average_pool",
+                           .attributes = Attributes::make<Pool>,
+                           .infer = infer_average,
+                           .reference = average_reference,
                            .exactness = {Exactness::relative, 2e-6}};
-const Op ops::lp_pool{.name = "lp_pool", .attributes = Attributes::make<LpPool>, .infer = infer_lp, .reference = lp_reference,
+const Op ops::lp_pool{.name = "lp_pool",
+                      .attributes = Attributes::make<LpPool>,
+                      .infer = infer_lp,
+                      .reference = lp_reference,
                       .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

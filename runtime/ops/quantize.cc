@@ -17,7 +17,8 @@ void expect_granularity(Inference& n, int64_t axis, int64_t block) {
   n.expect(block >= 0, "block_size is not negative");
   const int rank = n.rank(1);
   if (n.has(2)) {
-    n.expect(n.rank(2) == rank || (n.count(n.shape(2)).dim() == Dim(1) && n.count(n.shape(1)).dim() == Dim(1)), "scale and zero point have one shape");
+    n.expect(n.rank(2) == rank || (n.count(n.shape(2)).dim() == Dim(1) && n.count(n.shape(1)).dim() == Dim(1)),
+             "scale and zero point have one shape");
     for (int i = 0; i < rank && n.rank(2) == rank; ++i) n.equal(n.size(1, i), n.size(2, i), "sizes of scale and of zero point");
   }
   if (n.count(n.shape(1)).dim() == Dim(1) && rank <= 1) return;
@@ -126,7 +127,8 @@ void dynamic_reference(Reference& n) {
   std::vector<double> elements;
   for (const Cell& c : src.cells) elements.push_back(c.real);
   const QuantisedRange range = range_of(elements);
-  for (size_t i = 0; i < elements.size(); ++i) n.out[0].cells[i].integer = quantised(rounded(DType::f32, elements[i] / range.scale), range.zero, DType::u8);
+  for (size_t i = 0; i < elements.size(); ++i)
+    n.out[0].cells[i].integer = quantised(rounded(DType::f32, elements[i] / range.scale), range.zero, DType::u8);
   n.out[1].real(0) = range.scale;
   n.out[2].integer(0) = range.zero;
 }
@@ -149,6 +151,7 @@ QuantisedRange range_of(const std::vector<double>& elements) {
 }
 
 const Op ops::quantize{.name = "quantize", .attributes = Attributes::make<Quantize>, .infer = infer_quantize, .reference = quantize_reference};
-const Op ops::dequantize{.name = "dequantize", .attributes = Attributes::make<Dequantize>, .infer = infer_dequantize, .reference = dequantize_reference};
+const Op ops::dequantize{
+    .name = "dequantize", .attributes = Attributes::make<Dequantize>, .infer = infer_dequantize, .reference = dequantize_reference};
 const Op ops::dynamic_quantize{.name = "dynamic_quantize", .infer = infer_dynamic, .reference = dynamic_reference};
 }  // namespace tenon

@@ -20,7 +20,8 @@ struct Random {
 
   bool operator==(const Random&) const = default;
   void fields(auto& f) {
-    f("distribution", distribution, kDistributionNames), f("dtype", dtype), f("first", first), f("second", second), f("seeded", seeded), f("seed", seed);
+    f("distribution", distribution, kDistributionNames), f("dtype", dtype), f("first", first), f("second", second), f("seeded", seeded),
+        f("seed", seed);
   }
 };
 

@@ -40,8 +40,12 @@ struct ActivationRow {
   float alpha, beta;
 };
 constexpr ActivationRow kActivations[] = {
-    {"Sigmoid", 0, 0, 0},   {"Tanh", 0, 0, 0},       {"Relu", 0, 0, 0},         {"Softsign", 0, 0, 0},       {"Softplus", 0, 0, 0}, {"Affine", 2, 1, 0},
-    {"LeakyRelu", 1, 0.01f, 0}, {"ThresholdedRelu", 1, 1, 0}, {"ScaledTanh", 2, 1, 1}, {"HardSigmoid", 2, 0.2f, 0.5f}, {"Elu", 1, 1, 0},
+    {"Sigmoid", 0, 0, 0},       {"Tanh", 0, 0, 0},
+    {"Relu", 0, 0, 0},          {"Softsign", 0, 0, 0},
+    {"Softplus", 0, 0, 0},      {"Affine", 2, 1, 0},
+    {"LeakyRelu", 1, 0.01f, 0}, {"ThresholdedRelu", 1, 1, 0},
+    {"ScaledTanh", 2, 1, 1},    {"HardSigmoid", 2, 0.2f, 0.5f},
+    {"Elu", 1, 1, 0},
 };
 
 const ActivationRow* activation_named(const std::string& name) {
@@ -172,12 +176,14 @@ Rows multiply(const Array& weight, int64_t direction, const Rows& rows) {
 }
 
 // rows [batch, k], quantised by a range, times the 8-bit weight [d, k, columns] of a direction.
-Rows multiply_quantised(const Array& weight, const Array& scale, const Array& zero, const QuantisedRange& range, int64_t direction, const Rows& rows) {
+Rows multiply_quantised(const Array& weight, const Array& scale, const Array& zero, const QuantisedRange& range, int64_t direction,
+                        const Rows& rows) {
   const int64_t k = weight.size(1), columns = weight.size(2), batch = k ? static_cast<int64_t>(rows.size()) / k : 0;
   Rows out(static_cast<size_t>(batch * columns));
   for (int64_t b = 0; b < batch; ++b) {
     std::vector<int64_t> codes;
-    for (int64_t i = 0; i < k; ++i) codes.push_back(quantised(rounded(DType::f32, rows[b * k + i] / range.scale), range.zero, DType::u8) - range.zero);
+    for (int64_t i = 0; i < k; ++i)
+      codes.push_back(quantised(rounded(DType::f32, rows[b * k + i] / range.scale), range.zero, DType::u8) - range.zero);
     for (int64_t c = 0; c < columns; ++c) {
       const int64_t at = scale.rank() == 1 ? direction : direction * columns + c;
       int64_t sum = 0;
@@ -206,7 +212,8 @@ class Run {
     for (int64_t t = 0; t < steps; ++t) {
       Rows x(static_cast<size_t>(batch * src.size(2)));
       for (int64_t b = 0; b < batch; ++b)
-        for (int64_t i = 0; t < length(b) && i < src.size(2); ++i) x[b * src.size(2) + i] = src.real((position(backwards, b, t) * batch + b) * src.size(2) + i);
+        for (int64_t i = 0; t < length(b) && i < src.size(2); ++i)
+          x[b * src.size(2) + i] = src.real((position(backwards, b, t) * batch + b) * src.size(2) + i);
       step(x, t, batch);
       for (int64_t b = 0; b < batch; ++b)
         for (int64_t i = 0; t < length(b) && i < hidden_; ++i)
@@ -223,7 +230,8 @@ class Run {
   int64_t length(int64_t b) const {
     const int64_t steps = n_.in[0]->size(0), length = n_.has(4) ? n_.in[4]->integer(b) : steps;
     if (length < 0 || length > steps)
-      throw Error(Code::bad_input, "length " + std::to_string(length) + " of sequence " + std::to_string(b) + " is outside 0 .. " + std::to_string(steps));
+      throw Error(Code::bad_input,
+                  "length " + std::to_string(length) + " of sequence " + std::to_string(b) + " is outside 0 .. " + std::to_string(steps));
     return length;
   }
   int64_t position(bool backwards, int64_t b, int64_t t) const { return backwards ? length(b) - 1 - t : t; }
@@ -231,7 +239,8 @@ class Run {
   Rows initial(int input, int64_t batch) const {
     Rows out(static_cast<size_t>(batch * hidden_));
     if (network_ != Network::lstm && input == 6) return out;
-    for (size_t i = 0; n_.has(input) && i < out.size(); ++i) out[i] = n_.in[static_cast<size_t>(input)]->real(direction_ * batch * hidden_ + static_cast<int64_t>(i));
+    for (size_t i = 0; n_.has(input) && i < out.size(); ++i)
+      out[i] = n_.in[static_cast<size_t>(input)]->real(direction_ * batch * hidden_ + static_cast<int64_t>(i));
     return out;
   }
   // The bias of a column: that of the weight (0) or that of the recurrence (1).
@@ -313,10 +322,25 @@ void quantised_reference(Reference& n) {
 constexpr Exactness kExactness{Exactness::relative, 5e-5};
 
 }  // namespace
-const Op ops::lstm{.name = "lstm", .attributes = Attributes::make<Recurrent>, .infer = infer<Network::lstm>, .reference = reference<Network::lstm>, .exactness = kExactness};
-const Op ops::gru{.name = "gru", .attributes = Attributes::make<Recurrent>, .infer = infer<Network::gru>, .reference = reference<Network::gru>, .exactness = kExactness};
-const Op ops::rnn{.name = "rnn", .attributes = Attributes::make<Recurrent>, .infer = infer<Network::rnn>, .reference = reference<Network::rnn>, .exactness = kExactness};
+const Op ops::lstm{.name = "lstm",
+                   .attributes = Attributes::make<Recurrent>,
+                   .infer = infer<Network::lstm>,
+                   .reference = reference<Network::lstm>,
+                   .exactness = kExactness};
+const Op ops::gru{.name = "gru",
+                  .attributes = Attributes::make<Recurrent>,
+                  .infer = infer<Network::gru>,
+                  .reference = reference<Network::gru>,
+                  .exactness = kExactness};
+const Op ops::rnn{.name = "rnn",
+                  .attributes = Attributes::make<Recurrent>,
+                  .infer = infer<Network::rnn>,
+                  .reference = reference<Network::rnn>,
+                  .exactness = kExactness};
 // A state that lies where rounding turns, moved by the last bit of f32, changes its code by one.
-const Op ops::dynamic_quantize_lstm{.name = "dynamic_quantize_lstm", .attributes = Attributes::make<Recurrent>, .infer = infer_quantised,
-                                    .reference = quantised_reference, .exactness = {Exactness::relative, 5e-3}};
+const Op ops::dynamic_quantize_lstm{.name = "dynamic_quantize_lstm",
+                                    .attributes = Attributes::make<Recurrent>,
+                                    .infer = infer_quantised,
+                                    .reference = quantised_reference,
+                                    .exactness = {Exactness::relative, 5e-3}};
 }  // namespace tenon

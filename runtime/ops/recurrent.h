@@ -23,7 +23,7 @@ struct Recurrent {
   std::vector<float> activation_alpha, activation_beta;
   float clip = 0;  // what enters the activation of a gate (the cell of lstm is none) is cut to [-clip, clip]; 0: it is not cut
   Direction direction = Direction::forward;
-  int64_t hidden_size = 0;  // 0: as the recurrence says
+  int64_t hidden_size = 0;           // 0: as the recurrence says
   bool input_forget = false;         // lstm: the forget gate is 1 less the input gate
   bool linear_before_reset = false;  // gru: the reset gate multiplies what the recurrence gives, not what it is given
 

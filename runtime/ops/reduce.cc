@@ -226,12 +226,21 @@ void cumulate_reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::reduce{.name = "reduce", .attributes = Attributes::make<Reduce>, .infer = infer_reduce, .reference = reduce_reference,
+const Op ops::reduce{.name = "reduce",
+                     .attributes = Attributes::make<Reduce>,
+                     .infer = infer_reduce,
+                     .reference = reduce_reference,
                      .exactness = {Exactness::relative, 1e-5}};
 const Op ops::arg_max{.name = "arg_max", .attributes = Attributes::make<Arg>, .infer = infer_arg, .reference = arg_reference<true>};
 const Op ops::arg_min{.name = "arg_min", .attributes = Attributes::make<Arg>, .infer = infer_arg, .reference = arg_reference<false>};
-const Op ops::cum_sum{.name = "cum_sum", .attributes = Attributes::make<Cumulate>, .infer = infer_cumulate, .reference = cumulate_reference<false>,
+const Op ops::cum_sum{.name = "cum_sum",
+                      .attributes = Attributes::make<Cumulate>,
+                      .infer = infer_cumulate,
+                      .reference = cumulate_reference<false>,
                       .exactness = {Exactness::relative, 1e-5}};
-const Op ops::cum_prod{.name = "cum_prod", .attributes = Attributes::make<Cumulate>, .infer = infer_cumulate, .reference = cumulate_reference<true>,
+const Op ops::cum_prod{.name = "cum_prod",
+                       .attributes = Attributes::make<Cumulate>,
+                       .infer = infer_cumulate,
+                       .reference = cumulate_reference<true>,
                        .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

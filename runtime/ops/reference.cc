@@ -16,14 +16,13 @@ void Array::resize(std::vector<int64_t> to) {
   shape = std::move(to);
   const int64_t n = count();
   const auto no_memory = [&] {
-    return Error(Code::resource, "no memory for the " + std::to_string(n) + " elements of " + text(Tensor{dtype, shape, nullptr}) + " in the reference");
+    return Error(Code::resource,
+                 "no memory for the " + std::to_string(n) + " elements of " + text(Tensor{dtype, shape, nullptr}) + " in the reference");
   };
   try {
     if (dtype == DType::string) strings.assign(static_cast<size_t>(n), {});
     else cells.assign(static_cast<size_t>(is_complex(dtype) ? 2 * n : n), Cell{.integer = 0});
-  } catch (const std::bad_alloc&) {
-    throw no_memory();
-  } catch (const std::length_error&) {
+  } catch (const std::bad_alloc&) { throw no_memory(); } catch (const std::length_error&) {
     throw no_memory();
   }
 }
@@ -241,8 +240,8 @@ void round_elements(Array& a) {
   }
 }
 
-std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in, std::vector<Array> (*run)(Reference&, const Graph&, std::vector<Array>),
-                            void* executor) {
+std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& in,
+                            std::vector<Array> (*run)(Reference&, const Graph&, std::vector<Array>), void* executor) {
   std::vector<Type> types(in.size());
   std::vector<std::vector<Dim>> contents(in.size());
   Graph sizes;
@@ -258,16 +257,17 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
   r.executor = executor;
   // The subgraphs of control flow decide its outputs.
   if (!node.subgraphs.empty()) r.out.resize(node.outputs.size());
-  else for (const Type& t : infer_concrete(node, types, contents, sizes)) {
-    Array a;
-    a.dtype = t.dtype;
-    a.container = t.container;
-    // A size that the reference decides starts as 0.
-    std::vector<int64_t> shape;
-    for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : 0);
-    if (t.container == Container::tensor) a.resize(shape);
-    r.out.push_back(std::move(a));
-  }
+  else
+    for (const Type& t : infer_concrete(node, types, contents, sizes)) {
+      Array a;
+      a.dtype = t.dtype;
+      a.container = t.container;
+      // A size that the reference decides starts as 0.
+      std::vector<int64_t> shape;
+      for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : 0);
+      if (t.container == Container::tensor) a.resize(shape);
+      r.out.push_back(std::move(a));
+    }
   within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
          [&] {
            if (!node.op->reference && !node.op->decompose) throw Error(Code::not_supported, std::string(node.op->name) + " has no reference");

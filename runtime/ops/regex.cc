@@ -50,7 +50,8 @@ struct Set {
   }
 };
 
-const Set kDigits{{{'0', '9'}}}, kBlanks{{{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}}, kWord{{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}}, kAny{{{'\n', '\n'}}, true};
+const Set kDigits{{{'0', '9'}}}, kBlanks{{{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}}, kWord{{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
+    kAny{{{'\n', '\n'}}, true};
 
 struct Instruction {
   enum Kind : uint8_t { set, split, begin, end, boundary, inside, match } kind = match;
@@ -74,7 +75,8 @@ class Pattern {
     for (size_t i = 0; i < s.size(); ++i) {
       then.assign(program_.size(), false);
       for (size_t p = 0; p < program_.size(); ++p)
-        if (now[p] && program_[p].kind == Instruction::set && sets_[static_cast<size_t>(program_[p].index)].has(s[i])) spread(then, program_[p].next, s, i + 1);
+        if (now[p] && program_[p].kind == Instruction::set && sets_[static_cast<size_t>(program_[p].index)].has(s[i]))
+          spread(then, program_[p].next, s, i + 1);
       now.swap(then);
     }
     for (size_t p = 0; p < program_.size(); ++p)
@@ -92,10 +94,13 @@ class Pattern {
     std::vector<std::pair<int32_t, bool>> ends;
   };
 
-  [[noreturn]] void fail(const std::string& what) const { throw Error(Code::bad_model, "the pattern of regex_match has " + what + " at character " + std::to_string(at_)); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(Code::bad_model, "the pattern of regex_match has " + what + " at character " + std::to_string(at_));
+  }
 
   int32_t push(Instruction i) {
-    if (program_.size() == kMostInstructions) throw Error(Code::not_supported, "a pattern of more than " + std::to_string(kMostInstructions) + " steps");
+    if (program_.size() == kMostInstructions)
+      throw Error(Code::not_supported, "a pattern of more than " + std::to_string(kMostInstructions) + " steps");
     program_.push_back(i);
     return static_cast<int32_t>(program_.size() - 1);
   }
@@ -207,7 +212,8 @@ class Pattern {
     if (accept('(')) {
       if (accept('?')) {
         if (accept('P') && !accept('<')) fail("an unknown group");
-        else if (text_[at_ - 1] == '<') while (more() && text_[at_++] != '>') continue;
+        else if (text_[at_ - 1] == '<')
+          while (more() && text_[at_++] != '>') continue;
         else if (!accept(':')) fail("flags, which are not supported,");
       }
       Piece inner = alternatives(depth + 1);
@@ -266,7 +272,8 @@ class Pattern {
       if (range) {
         ++at_;
         const Set high = one();
-        if (low.ranges.size() != 1 || high.ranges.size() != 1 || low.inverted || high.inverted || low.ranges[0].low > high.ranges[0].high) fail("a range from higher to lower");
+        if (low.ranges.size() != 1 || high.ranges.size() != 1 || low.inverted || high.inverted || low.ranges[0].low > high.ranges[0].high)
+          fail("a range from higher to lower");
         low.ranges[0].high = high.ranges[0].high;
       }
       out.add(low);

@@ -50,5 +50,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::reshape{.name = "reshape", .attributes = Attributes::make<Reshape>, .infer = infer, .reference = reference, .view = true, .moves = true};
+const Op ops::reshape{
+    .name = "reshape", .attributes = Attributes::make<Reshape>, .infer = infer, .reference = reference, .view = true, .moves = true};
 }  // namespace tenon

@@ -15,7 +15,8 @@ struct Axis {
   double low, high;  // the outermost positions of the image
   SamplePadding padding;
 
-  Axis(int64_t size, const GridSample& a) : size(size), low(a.align_corners ? 0 : -0.5), high(static_cast<double>(size) - (a.align_corners ? 1 : 0.5)), padding(a.padding_mode) {}
+  Axis(int64_t size, const GridSample& a)
+      : size(size), low(a.align_corners ? 0 : -0.5), high(static_cast<double>(size) - (a.align_corners ? 1 : 0.5)), padding(a.padding_mode) {}
 
   double reflected(double x) const {
     const double range = high - low;
@@ -133,7 +134,8 @@ void reference_affine_grid(Reference& n) {
     if (sizes[static_cast<size_t>(2 + i)] < 0) throw Error(Code::bad_input, "a size of affine_grid is negative");
     shape.push_back(sizes[static_cast<size_t>(2 + i)]);
   }
-  if (maps.shape[0] != sizes[0]) throw Error(Code::bad_input, "the batch of affine_grid and its maps: " + std::to_string(sizes[0]) + " is not " + std::to_string(maps.shape[0]));
+  if (maps.shape[0] != sizes[0])
+    throw Error(Code::bad_input, "the batch of affine_grid and its maps: " + std::to_string(sizes[0]) + " is not " + std::to_string(maps.shape[0]));
   shape.push_back(spatial);
   n.out[0].resize(shape);
   const auto place = [&](int64_t i, int64_t size) {
@@ -190,7 +192,8 @@ void reference_roi_align(Reference& n) {
   const double scale = static_cast<double>(a.spatial_scale), shift = a.coordinate_transformation_mode == RoiPixels::half_pixel ? 0.5 : 0;
   for (int64_t r = 0; r < dst.shape[0]; ++r) {
     const int64_t image = n.in[2]->integer(r);
-    if (image < 0 || image >= src.shape[0]) throw Error(Code::bad_input, "box " + std::to_string(r) + " lies in image " + std::to_string(image) + " of " + std::to_string(src.shape[0]));
+    if (image < 0 || image >= src.shape[0])
+      throw Error(Code::bad_input, "box " + std::to_string(r) + " lies in image " + std::to_string(image) + " of " + std::to_string(src.shape[0]));
     double start[2], size[2];
     for (int k : {0, 1}) {  // y, x
       start[k] = boxes.real(r * 4 + 1 - k) * scale - shift;
@@ -224,7 +227,8 @@ void reference_roi_align(Reference& n) {
             top = first ? term : std::max(top, term);
             first = false;
           }
-        dst.real((r * channels + c) * bins + b) = a.mode == RoiMode::max ? top : sum / static_cast<double>(std::max<int64_t>(samples[0] * samples[1], 1));
+        dst.real((r * channels + c) * bins + b) =
+            a.mode == RoiMode::max ? top : sum / static_cast<double>(std::max<int64_t>(samples[0] * samples[1], 1));
       }
     }
   }
@@ -236,7 +240,8 @@ void infer_deform_conv(Inference& n) {
   if (n.rank(0) != 4) throw Error(Code::not_supported, "deform_conv of other than two spatial axes");
   for (int i : {1, 2, 4})
     if (n.has(i)) n.expect_rank(i, 4);
-  for (const auto& list : {a.dilations, a.strides}) n.expect(list.empty() || (list.size() == 2 && list[0] > 0 && list[1] > 0), "strides and dilations of deform_conv have two positive numbers");
+  for (const auto& list : {a.dilations, a.strides})
+    n.expect(list.empty() || (list.size() == 2 && list[0] > 0 && list[1] > 0), "strides and dilations of deform_conv have two positive numbers");
   n.expect(a.pads.empty() || a.pads.size() == 4, "the pads of deform_conv have four numbers");
   n.expect(a.group > 0 && a.offset_group > 0, "the groups of deform_conv are positive");
   n.equal(n.size(0, 1), n.size(1, 1) * a.group, "channels of input 0 and of the weight");
@@ -260,7 +265,8 @@ void reference_deform_conv(Reference& n) {
   const auto& a = n.attributes<DeformConv>();
   const Array &src = *n.in[0], &weight = *n.in[1], &offset = *n.in[2];
   Array& dst = n.out[0];
-  const int64_t channels = src.shape[1], height = src.shape[2], width = src.shape[3], own = weight.shape[1], kh = weight.shape[2], kw = weight.shape[3];
+  const int64_t channels = src.shape[1], height = src.shape[2], width = src.shape[3], own = weight.shape[1], kh = weight.shape[2],
+                kw = weight.shape[3];
   const int64_t outputs = dst.shape[1], h = dst.shape[2], w = dst.shape[3], taps = kh * kw;
   if (outputs % a.group || channels % a.offset_group) throw Error(Code::bad_input, "the groups of deform_conv do not divide the channels");
   const auto at = [&](int64_t base, double y, double x) {
@@ -279,7 +285,9 @@ void reference_deform_conv(Reference& n) {
     for (int64_t c = 0; c < own; ++c) {
       const int64_t channel = o[1] / (outputs / a.group) * own + c, group = channel / (channels / a.offset_group);
       for (int64_t t = 0; t < taps; ++t) {
-        const auto moved = [&](int64_t part) { return offset.real((((o[0] * a.offset_group + group) * taps + t) * 2 + part) * h * w + o[2] * w + o[3]); };
+        const auto moved = [&](int64_t part) {
+          return offset.real((((o[0] * a.offset_group + group) * taps + t) * 2 + part) * h * w + o[2] * w + o[3]);
+        };
         const double y = static_cast<double>(o[2] * a.stride(0) - (a.pads.empty() ? 0 : a.pads[0]) + t / kw * a.dilation(0)) + moved(0);
         const double x = static_cast<double>(o[3] * a.stride(1) - (a.pads.empty() ? 0 : a.pads[1]) + t % kw * a.dilation(1)) + moved(1);
         const double mask = n.has(4) ? n.in[4]->real(((o[0] * a.offset_group + group) * taps + t) * h * w + o[2] * w + o[3]) : 1;
@@ -291,12 +299,24 @@ void reference_deform_conv(Reference& n) {
 }
 
 }  // namespace
-const Op ops::grid_sample{.name = "grid_sample", .attributes = Attributes::make<GridSample>, .infer = infer_grid_sample, .reference = reference_grid_sample,
+const Op ops::grid_sample{.name = "grid_sample",
+                          .attributes = Attributes::make<GridSample>,
+                          .infer = infer_grid_sample,
+                          .reference = reference_grid_sample,
                           .exactness = {Exactness::relative, 1e-5}};
-const Op ops::affine_grid{.name = "affine_grid", .attributes = Attributes::make<AffineGrid>, .infer = infer_affine_grid, .reference = reference_affine_grid,
+const Op ops::affine_grid{.name = "affine_grid",
+                          .attributes = Attributes::make<AffineGrid>,
+                          .infer = infer_affine_grid,
+                          .reference = reference_affine_grid,
                           .exactness = {Exactness::relative, 1e-6}};
-const Op ops::roi_align{.name = "roi_align", .attributes = Attributes::make<RoiAlign>, .infer = infer_roi_align, .reference = reference_roi_align,
+const Op ops::roi_align{.name = "roi_align",
+                        .attributes = Attributes::make<RoiAlign>,
+                        .infer = infer_roi_align,
+                        .reference = reference_roi_align,
                         .exactness = {Exactness::relative, 1e-5}};
-const Op ops::deform_conv{.name = "deform_conv", .attributes = Attributes::make<DeformConv>, .infer = infer_deform_conv, .reference = reference_deform_conv,
+const Op ops::deform_conv{.name = "deform_conv",
+                          .attributes = Attributes::make<DeformConv>,
+                          .infer = infer_deform_conv,
+                          .reference = reference_deform_conv,
                           .exactness = {Exactness::relative, 1e-5}};
 }  // namespace tenon

@@ -47,8 +47,8 @@ struct RoiAlign {
 
   bool operator==(const RoiAlign&) const = default;
   void fields(auto& f) {
-    f("coordinate_transformation_mode", coordinate_transformation_mode, kRoiPixelsNames), f("mode", mode, kRoiModeNames), f("output_height", output_height),
-        f("output_width", output_width), f("sampling_ratio", sampling_ratio), f("spatial_scale", spatial_scale);
+    f("coordinate_transformation_mode", coordinate_transformation_mode, kRoiPixelsNames), f("mode", mode, kRoiModeNames),
+        f("output_height", output_height), f("output_width", output_width), f("sampling_ratio", sampling_ratio), f("spatial_scale", spatial_scale);
   }
 };
 

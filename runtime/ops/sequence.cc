@@ -21,7 +21,8 @@ Type item_of(const Type& sequence) {
 // The shape of a tensor taken out of a sequence or an optional, whose rank must be known by now.
 Shape shape_of_item(Inference& n, int i) {
   const Type& t = n.type(i);
-  if (t.items == Items::any) throw NeedsSizes(Code::not_supported, "the items of input " + std::to_string(i) + " have no rank that is known before the model runs");
+  if (t.items == Items::any)
+    throw NeedsSizes(Code::not_supported, "the items of input " + std::to_string(i) + " have no rank that is known before the model runs");
   Shape shape;
   for (Dim d : t.shape) shape.push(n.leaving(d));
   return shape;
@@ -161,7 +162,8 @@ void reference_split(Reference& n) {
   }
   int64_t at = 0;
   for (int64_t count : sizes) {
-    if (count < 0 || count > size - at) throw Error(Code::bad_input, "the parts take more than the " + std::to_string(size) + " elements of the axis");
+    if (count < 0 || count > size - at)
+      throw Error(Code::bad_input, "the parts take more than the " + std::to_string(size) + " elements of the axis");
     n.out[0].items.push_back(part_of(src, axis, at, count));
     if (!n.has(1) && !a.keepdims) n.out[0].items.back().shape.erase(n.out[0].items.back().shape.begin() + axis);
     at += count;
@@ -261,12 +263,14 @@ void reference_get_element(Reference& n) {
 
 }  // namespace
 const Op ops::sequence_construct{.name = "sequence_construct", .infer = infer_construct, .reference = reference_construct};
-const Op ops::sequence_empty{.name = "sequence_empty", .attributes = Attributes::make<SequenceEmpty>, .infer = infer_empty, .reference = reference_empty};
+const Op ops::sequence_empty{
+    .name = "sequence_empty", .attributes = Attributes::make<SequenceEmpty>, .infer = infer_empty, .reference = reference_empty};
 const Op ops::sequence_at{.name = "sequence_at", .infer = infer_at, .reference = reference_at};
 const Op ops::sequence_insert{.name = "sequence_insert", .infer = infer_insert, .reference = reference_insert};
 const Op ops::sequence_erase{.name = "sequence_erase", .infer = infer_erase, .reference = reference_erase};
 const Op ops::sequence_length{.name = "sequence_length", .infer = infer_length, .reference = reference_length};
-const Op ops::split_to_sequence{.name = "split_to_sequence", .attributes = Attributes::make<SplitToSequence>, .infer = infer_split, .reference = reference_split};
+const Op ops::split_to_sequence{
+    .name = "split_to_sequence", .attributes = Attributes::make<SplitToSequence>, .infer = infer_split, .reference = reference_split};
 const Op ops::concat_from_sequence{
     .name = "concat_from_sequence", .attributes = Attributes::make<ConcatFromSequence>, .infer = infer_concat, .reference = reference_concat};
 const Op ops::optional{.name = "optional", .attributes = Attributes::make<Optional>, .infer = infer_optional, .reference = reference_optional};

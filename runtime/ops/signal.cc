@@ -18,7 +18,8 @@ void infer_dft(Inference& n) {
   const int rank = n.rank(0), axis = n.axis(a.axis, rank);
   n.expect(rank >= 2 && axis != rank - 1, "the axis of dft is not the last, which holds the parts of complex numbers");
   const Dim parts = n.shape(0)[rank - 1];
-  n.expect(!parts.known() || parts.number() == 2 || (parts.number() == 1 && !(a.inverse && a.onesided)), "the last axis of the source of dft has one part or two");
+  n.expect(!parts.known() || parts.number() == 2 || (parts.number() == 1 && !(a.inverse && a.onesided)),
+           "the last axis of the source of dft has one part or two");
   Shape shape = n.shape(0);
   const bool to_real = a.inverse && a.onesided;
   Extent length;
@@ -42,7 +43,8 @@ void reference_dft(Reference& n) {
   const auto axis = static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
   const int64_t size = src.shape[axis], parts = src.shape.back();
   const int64_t length = n.has(1) ? n.in[1]->integer(0) : to_real ? 2 * (size - 1) : size;
-  if (length < 0 || length > kMostLength) throw Error(Code::not_supported, "a dft of length " + std::to_string(length) + "; Tenon does up to " + std::to_string(kMostLength));
+  if (length < 0 || length > kMostLength)
+    throw Error(Code::not_supported, "a dft of length " + std::to_string(length) + "; Tenon does up to " + std::to_string(kMostLength));
   std::vector<int64_t> shape = src.shape;
   shape[axis] = a.onesided && !a.inverse ? length / 2 + 1 : length;
   shape.back() = to_real ? 1 : 2;
@@ -63,7 +65,8 @@ void reference_dft(Reference& n) {
       if (parts == 2) im[static_cast<size_t>(t)] = src.real(from[l][t] * parts + 1);
     }
     if (to_real)  // what the other side mirrors
-      for (int64_t t = length / 2 + 1; t < length; ++t) re[static_cast<size_t>(t)] = re[static_cast<size_t>(length - t)], im[static_cast<size_t>(t)] = -im[static_cast<size_t>(length - t)];
+      for (int64_t t = length / 2 + 1; t < length; ++t)
+        re[static_cast<size_t>(t)] = re[static_cast<size_t>(length - t)], im[static_cast<size_t>(t)] = -im[static_cast<size_t>(length - t)];
     for (int64_t k = 0; k < to[l].count; ++k) {
       double x = 0, y = 0;
       for (int64_t t = 0, turn = 0; t < length; ++t, turn = (turn + k) % length) {
@@ -92,7 +95,8 @@ void infer_mel(Inference& n) {
 
 void reference_mel(Reference& n) {
   const int64_t bands = n.in[0]->integer(0), length = n.in[1]->integer(0), rate = n.in[2]->integer(0), bins = length / 2 + 1;
-  if (bands < 0 || length < 0 || rate <= 0 || bands > (int64_t{1} << 20) || length > (int64_t{1} << 24)) throw Error(Code::bad_input, "mel_weights of such sizes");
+  if (bands < 0 || length < 0 || rate <= 0 || bands > (int64_t{1} << 20) || length > (int64_t{1} << 24))
+    throw Error(Code::bad_input, "mel_weights of such sizes");
   const auto mel = [](double f) { return 2595 * std::log10(1 + f / 700); };
   const double low = mel(n.in[3]->real(0)), step = (mel(n.in[4]->real(0)) - low) / static_cast<double>(bands + 2);
   std::vector<int64_t> edges;
@@ -106,12 +110,15 @@ void reference_mel(Reference& n) {
   dst.resize({bins, bands});
   for (int64_t b = 0; b < bands; ++b) {
     const int64_t left = edges[static_cast<size_t>(b)], centre = edges[static_cast<size_t>(b + 1)], right = edges[static_cast<size_t>(b + 2)];
-    for (int64_t i = left; i <= centre && i < bins; ++i) dst.real(i * bands + b) = centre == left ? 1 : static_cast<double>(i - left) / static_cast<double>(centre - left);
-    for (int64_t i = centre; i < right && i < bins; ++i) dst.real(i * bands + b) = static_cast<double>(right - i) / static_cast<double>(right - centre);
+    for (int64_t i = left; i <= centre && i < bins; ++i)
+      dst.real(i * bands + b) = centre == left ? 1 : static_cast<double>(i - left) / static_cast<double>(centre - left);
+    for (int64_t i = centre; i < right && i < bins; ++i)
+      dst.real(i * bands + b) = static_cast<double>(right - i) / static_cast<double>(right - centre);
   }
 }
 
 }  // namespace
-const Op ops::dft{.name = "dft", .attributes = Attributes::make<Dft>, .infer = infer_dft, .reference = reference_dft, .exactness = {Exactness::relative, 1e-6}};
+const Op ops::dft{
+    .name = "dft", .attributes = Attributes::make<Dft>, .infer = infer_dft, .reference = reference_dft, .exactness = {Exactness::relative, 1e-6}};
 const Op ops::mel_weights{.name = "mel_weights", .infer = infer_mel, .reference = reference_mel, .exactness = {Exactness::relative, 1e-6}};
 }  // namespace tenon

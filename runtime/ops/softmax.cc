@@ -46,9 +46,15 @@ void hardmax_reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::softmax{.name = "softmax", .attributes = Attributes::make<Softmax>, .infer = infer, .reference = softmax_reference,
+const Op ops::softmax{.name = "softmax",
+                      .attributes = Attributes::make<Softmax>,
+                      .infer = infer,
+                      .reference = softmax_reference,
                       .exactness = {Exactness::relative, 1e-6}};
-const Op ops::log_softmax{.name = "log_softmax", .attributes = Attributes::make<Softmax>, .infer = infer, .reference = log_softmax_reference,
+const Op ops::log_softmax{.name = "log_softmax",
+                          .attributes = Attributes::make<Softmax>,
+                          .infer = infer,
+                          .reference = log_softmax_reference,
                           .exactness = {Exactness::relative, 2e-6}};
 const Op ops::hardmax{.name = "hardmax", .attributes = Attributes::make<Softmax>, .infer = infer, .reference = hardmax_reference};
 }  // namespace tenon

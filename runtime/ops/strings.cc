@@ -69,7 +69,8 @@ uint32_t changed(uint32_t c, bool up) {
   struct Letters {
     uint32_t small, capital, count;
   };
-  constexpr Letters kLetters[] = {{'a', 'A', 26}, {0xe0, 0xc0, 23}, {0xf8, 0xd8, 7}, {0x3b1, 0x391, 17}, {0x3c3, 0x3a3, 7}, {0x430, 0x410, 32}, {0x450, 0x400, 16}};
+  constexpr Letters kLetters[] = {{'a', 'A', 26},    {0xe0, 0xc0, 23},   {0xf8, 0xd8, 7},   {0x3b1, 0x391, 17},
+                                  {0x3c3, 0x3a3, 7}, {0x430, 0x410, 32}, {0x450, 0x400, 16}};
   for (const Letters& l : kLetters) {
     const uint32_t from = up ? l.small : l.capital, to = up ? l.capital : l.small;
     if (c >= from && c < from + l.count) return c - from + to;
@@ -134,11 +135,13 @@ void infer_ngrams(Inference& n) {
   int64_t grams = 0;
   for (size_t i = 0; i < a.ngram_counts.size(); ++i) {
     const int64_t end = i + 1 < a.ngram_counts.size() ? a.ngram_counts[i + 1] : pool, length = static_cast<int64_t>(i) + 1;
-    n.expect(a.ngram_counts[i] >= 0 && a.ngram_counts[i] <= end && end <= pool && (end - a.ngram_counts[i]) % length == 0, "the n-grams of one length follow one another in the pool");
+    n.expect(a.ngram_counts[i] >= 0 && a.ngram_counts[i] <= end && end <= pool && (end - a.ngram_counts[i]) % length == 0,
+             "the n-grams of one length follow one another in the pool");
     grams += (end - a.ngram_counts[i]) / length;
   }
   n.expect(static_cast<int64_t>(a.ngram_indexes.size()) == grams, "ngram_indexes has a column for each n-gram");
-  n.expect(std::all_of(a.ngram_indexes.begin(), a.ngram_indexes.end(), [](int64_t i) { return i >= 0 && i < (int64_t{1} << 28); }), "columns of n-grams are not negative");
+  n.expect(std::all_of(a.ngram_indexes.begin(), a.ngram_indexes.end(), [](int64_t i) { return i >= 0 && i < (int64_t{1} << 28); }),
+           "columns of n-grams are not negative");
   n.expect(a.weights.empty() || static_cast<int64_t>(a.weights.size()) == grams, "there is a weight for each n-gram");
   Shape shape = n.shape(0);
   shape[n.rank(0) - 1] = columns(a);
@@ -154,7 +157,8 @@ void reference_ngrams(Reference& n) {
   std::map<std::string, int64_t> words;
   std::vector<int64_t> pool = a.pool_int64s, items;
   if (strings) pool.clear();
-  for (size_t i = 0; strings && i < a.pool_strings.size(); ++i) pool.push_back(words.emplace(a.pool_strings[i], static_cast<int64_t>(i)).first->second);
+  for (size_t i = 0; strings && i < a.pool_strings.size(); ++i)
+    pool.push_back(words.emplace(a.pool_strings[i], static_cast<int64_t>(i)).first->second);
   for (int64_t i = 0; i < src.count(); ++i) {
     const auto found = strings ? words.find(src.strings[static_cast<size_t>(i)]) : words.end();
     items.push_back(!strings ? src.integer(i) : found == words.end() ? -1 : found->second);
@@ -164,7 +168,8 @@ void reference_ngrams(Reference& n) {
   for (size_t i = 0; i < a.ngram_counts.size(); ++i) {
     const auto length = static_cast<int64_t>(i) + 1;
     const int64_t end = i + 1 < a.ngram_counts.size() ? a.ngram_counts[i + 1] : static_cast<int64_t>(pool.size());
-    for (int64_t at = a.ngram_counts[i]; at < end; at += length) grams.emplace(std::vector<int64_t>(pool.begin() + at, pool.begin() + at + length), next++);
+    for (int64_t at = a.ngram_counts[i]; at < end; at += length)
+      grams.emplace(std::vector<int64_t>(pool.begin() + at, pool.begin() + at + length), next++);
   }
   const int64_t width = src.shape.back(), rows = width ? src.count() / width : 0, out = columns(a);
   for (int64_t row = 0; row < rows; ++row)
@@ -213,7 +218,8 @@ void reference_lookup(Reference& n) {
 }  // namespace
 const Op ops::string_concat{.name = "string_concat", .infer = infer_concat, .reference = reference_concat};
 const Op ops::string_split{.name = "string_split", .attributes = Attributes::make<StringSplit>, .infer = infer_split, .reference = reference_split};
-const Op ops::string_normalize{.name = "string_normalize", .attributes = Attributes::make<StringNormalize>, .infer = infer_normalize, .reference = reference_normalize};
+const Op ops::string_normalize{
+    .name = "string_normalize", .attributes = Attributes::make<StringNormalize>, .infer = infer_normalize, .reference = reference_normalize};
 const Op ops::ngrams{.name = "ngrams", .attributes = Attributes::make<Ngrams>, .infer = infer_ngrams, .reference = reference_ngrams};
 const Op ops::lookup{.name = "lookup", .infer = infer_lookup, .reference = reference_lookup};
 }  // namespace tenon

@@ -57,8 +57,9 @@ struct Ngrams {
 
   bool operator==(const Ngrams&) const = default;
   void fields(auto& f) {
-    f("mode", mode, kNgramModeNames), f("min_gram_length", min_gram_length), f("max_gram_length", max_gram_length), f("max_skip_count", max_skip_count),
-        f("ngram_counts", ngram_counts), f("ngram_indexes", ngram_indexes), f("pool_int64s", pool_int64s), f("pool_strings", pool_strings), f("weights", weights);
+    f("mode", mode, kNgramModeNames), f("min_gram_length", min_gram_length), f("max_gram_length", max_gram_length),
+        f("max_skip_count", max_skip_count), f("ngram_counts", ngram_counts), f("ngram_indexes", ngram_indexes), f("pool_int64s", pool_int64s),
+        f("pool_strings", pool_strings), f("weights", weights);
   }
 };
 

@@ -100,6 +100,9 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::tree_ensemble{.name = "tree_ensemble", .attributes = Attributes::make<TreeEnsemble>, .infer = infer, .reference = reference,
+const Op ops::tree_ensemble{.name = "tree_ensemble",
+                            .attributes = Attributes::make<TreeEnsemble>,
+                            .infer = infer,
+                            .reference = reference,
                             .exactness = {Exactness::relative, 1e-6}};
 }  // namespace tenon

@@ -61,7 +61,8 @@ class Reader {
     else if (n->op == &ops::div) p = product(in(0), inverse(in(1), n->inputs[1]));
     else if (n->op == &ops::reciprocal) p = inverse(in(0), n->inputs[0]);
     else return leaf(v);
-    const bool small = p.terms.size() <= kMostTerms && std::all_of(p.terms.begin(), p.terms.end(), [](const auto& t) { return t.first.size() <= kMostLeaves; });
+    const bool small =
+        p.terms.size() <= kMostTerms && std::all_of(p.terms.begin(), p.terms.end(), [](const auto& t) { return t.first.size() <= kMostLeaves; });
     return small ? p : leaf(v);
   }
 

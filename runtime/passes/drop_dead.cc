@@ -13,7 +13,8 @@ void drop_dead(Graph& g) {
     for (ValueId v : n.outputs) n.dead &= v == kNone || uses[static_cast<size_t>(v)] == 0;
     if (!n.dead) {
       // The parts of a split are counted by its outputs.
-      while (n.op != &ops::split && n.subgraphs.empty() && (n.outputs.back() == kNone || uses[static_cast<size_t>(n.outputs.back())] == 0)) n.outputs.pop_back();
+      while (n.op != &ops::split && n.subgraphs.empty() && (n.outputs.back() == kNone || uses[static_cast<size_t>(n.outputs.back())] == 0))
+        n.outputs.pop_back();
       continue;
     }
     for (ValueId v : n.inputs)

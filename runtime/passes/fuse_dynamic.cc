@@ -40,7 +40,8 @@ Product product_of(const Sweep& s, ValueId v) {
   if (const Node* n = product_at(s, cast->inputs[0])) return {n};
   const Node* sum = s.only(cast->inputs[0], ops::add);
   for (int i = 0; sum && i < 2; ++i)
-    if (const Node* n = product_at(s, sum->inputs[static_cast<size_t>(i)]); n && s.type(n->outputs[0]) == s.type(cast->inputs[0])) return {n, other(*sum, i)};
+    if (const Node* n = product_at(s, sum->inputs[static_cast<size_t>(i)]); n && s.type(n->outputs[0]) == s.type(cast->inputs[0]))
+      return {n, other(*sum, i)};
   return {};
 }
 

@@ -10,7 +10,8 @@ namespace {
 // Ops whose kernels run a program over what they store.
 bool takes_epilogue(const Sweep& s, const Node& n) {
   if (n.outputs.size() != 1 || s.type(n.outputs[0]).dtype != DType::f32) return false;
-  return n.op == &ops::conv || n.op == &ops::dynamic_conv || n.op == &ops::dynamic_matmul || (n.op == &ops::matmul && s.type(n.inputs[1]).shape.rank() >= 2);
+  return n.op == &ops::conv || n.op == &ops::dynamic_conv || n.op == &ops::dynamic_matmul ||
+         (n.op == &ops::matmul && s.type(n.inputs[1]).shape.rank() >= 2);
 }
 
 // The epilogue of `host` so far, as an expression over its own result, which stands for itself.

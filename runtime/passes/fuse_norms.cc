@@ -122,7 +122,8 @@ void normalised(Sweep& s, const Node& n) {
 // x * a + (bias - mean(x) * a), where a = scale / deviation.
 void crossed(Sweep& s, const Node& n) {
   Polynomial p = polynomial(s, n.outputs[0]);
-  const auto alone = std::find_if(p.terms.begin(), p.terms.end(), [](const auto& t) { return t.first.size() == 1 && !t.first[0].inverse && t.second == 1; });
+  const auto alone =
+      std::find_if(p.terms.begin(), p.terms.end(), [](const auto& t) { return t.first.size() == 1 && !t.first[0].inverse && t.second == 1; });
   if (p.terms.size() != 3 || alone == p.terms.end()) return;
   const ValueId bias = alone->first[0].value;
   p.terms.erase(alone);
@@ -153,7 +154,8 @@ void parameters(Sweep& s, const Node& n) {
   for (int i = 0; i < 2; ++i) {
     const ValueId v = n.inputs[static_cast<size_t>(i)], parameter = other(n, i);
     const Node* norm = s.uses(v) == 1 ? s.graph.producer(v) : nullptr;
-    if (!norm || (norm->op != &ops::layer_norm && norm->op != &ops::rms_norm) || norm->outputs.size() != 1 || !is_parameter(s, parameter, *norm)) continue;
+    if (!norm || (norm->op != &ops::layer_norm && norm->op != &ops::rms_norm) || norm->outputs.size() != 1 || !is_parameter(s, parameter, *norm))
+      continue;
     std::vector<ValueId> inputs = norm->inputs;
     const bool biased = inputs.size() > 2 && inputs[2] != kNone;
     if (n.op == &ops::mul && !biased && number(s.graph, inputs[1]) == 1.0) inputs[1] = parameter;

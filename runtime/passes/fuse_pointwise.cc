@@ -9,7 +9,9 @@ namespace tenon {
 namespace {
 
 // What programs compute with.
-bool is_programmable(const Type& t) { return (t.dtype == DType::f32 || t.dtype == DType::boolean) && !t.quantisation && t.container == Container::tensor; }
+bool is_programmable(const Type& t) {
+  return (t.dtype == DType::f32 || t.dtype == DType::boolean) && !t.quantisation && t.container == Container::tensor;
+}
 
 bool all_programmable(const Sweep& s, const Node& n) {
   for (ValueId v : n.inputs)
@@ -19,7 +21,8 @@ bool all_programmable(const Sweep& s, const Node& n) {
 
 std::optional<Expression> fusable(const Sweep& s, const Node& n) {
   std::optional<Expression> e = expression_of(n);
-  if (!e || !all_programmable(s, n) || (n.op->function != kNoFunction && info(static_cast<Function>(n.op->function)).kind == Kind::whole)) return std::nullopt;
+  if (!e || !all_programmable(s, n) || (n.op->function != kNoFunction && info(static_cast<Function>(n.op->function)).kind == Kind::whole))
+    return std::nullopt;
   return e;
 }
 

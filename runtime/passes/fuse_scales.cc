@@ -46,8 +46,10 @@ class ScaleFuser {
   const Node* host_of(ValueId v, const Node& n) const {
     const Node* host = graph_.producer(v);
     if (!host || (host->op != &ops::conv && host->op != &ops::matmul) || !host->epilogue.empty() || sweep_.uses(v) != 1) return nullptr;
-    return is_f32_constant(graph_, host->inputs[1]) && graph_.value(host->inputs[1]).type.shape.rank() >= 2 && sweep_.type(v) == sweep_.type(n.outputs[0])
-               ? host : nullptr;
+    return is_f32_constant(graph_, host->inputs[1]) && graph_.value(host->inputs[1]).type.shape.rank() >= 2 &&
+                   sweep_.type(v) == sweep_.type(n.outputs[0])
+               ? host
+               : nullptr;
   }
 
   // host * factor, or host / factor: the factor goes into the weights and the bias.
@@ -62,7 +64,9 @@ class ScaleFuser {
       Node scaled = *host;
       const int rank = graph_.value(host->inputs[1]).type.shape.rank();
       if (!scale(scaled.inputs[1], channels_of_weight(*host, rank), *factor)) continue;
-      if (scaled.inputs.size() > 2 && scaled.inputs[2] != kNone && !(is_f32_constant(graph_, scaled.inputs[2]) && scale(scaled.inputs[2], 0, *factor))) continue;
+      if (scaled.inputs.size() > 2 && scaled.inputs[2] != kNone &&
+          !(is_f32_constant(graph_, scaled.inputs[2]) && scale(scaled.inputs[2], 0, *factor)))
+        continue;
       return put(std::move(scaled));
     }
   }

@@ -24,7 +24,8 @@ Repeated repeated(const Sweep& s, ValueId v) {
   if (!copies) return {};
   const Node* wider = s.producer(copies->inputs[0], ops::unsqueeze);
   if (!wider) return {};
-  const Shape &result = s.type(v).shape, &many = s.type(merged->inputs[0]).shape, &one = s.type(copies->inputs[0]).shape, &value = s.type(wider->inputs[0]).shape;
+  const Shape &result = s.type(v).shape, &many = s.type(merged->inputs[0]).shape, &one = s.type(copies->inputs[0]).shape,
+              &value = s.type(wider->inputs[0]).shape;
   const int rank = result.rank();
   if (value.rank() != rank || many.rank() != rank + 1 || one.rank() != rank + 1) return {};
   int at = -1;  // the axis of the copies

@@ -150,10 +150,9 @@ struct {
   const Op* op;
   Rule rule;
 } constexpr kRules[] = {
-    {&ops::add, add_nothing}, {&ops::sub, add_nothing}, {&ops::div, divide},      {&ops::mul, multiply}, {&ops::pow, raise},
-    {&ops::neg, twice},       {&ops::abs, twice},       {&ops::logical_not, twice}, {&ops::bit_not, twice}, {&ops::floor, twice},
-    {&ops::relu, bound},      {&ops::clip, bound},      {&ops::min, bound},       {&ops::max, bound},    {&ops::cast, cast},
-    {&ops::where, pick},
+    {&ops::add, add_nothing}, {&ops::sub, add_nothing},   {&ops::div, divide},    {&ops::mul, multiply}, {&ops::pow, raise},  {&ops::neg, twice},
+    {&ops::abs, twice},       {&ops::logical_not, twice}, {&ops::bit_not, twice}, {&ops::floor, twice},  {&ops::relu, bound}, {&ops::clip, bound},
+    {&ops::min, bound},       {&ops::max, bound},         {&ops::cast, cast},     {&ops::where, pick},
 };
 
 }  // namespace

@@ -91,9 +91,10 @@ struct {
   const Op* op;
   Rule rule;
 } constexpr kRules[] = {
-    {&ops::identity, to_operand}, {&ops::expand, to_operand}, {&ops::tile, to_operand},  {&ops::reshape, merge_views},   {&ops::flatten, merge_views},
-    {&ops::squeeze, merge_views}, {&ops::unsqueeze, merge_views}, {&ops::concat, concat}, {&ops::pad, pad},              {&ops::slice, slice},
-    {&ops::split, split},         {&ops::transpose, transpose},
+    {&ops::identity, to_operand},   {&ops::expand, to_operand},   {&ops::tile, to_operand},
+    {&ops::reshape, merge_views},   {&ops::flatten, merge_views}, {&ops::squeeze, merge_views},
+    {&ops::unsqueeze, merge_views}, {&ops::concat, concat},       {&ops::pad, pad},
+    {&ops::slice, slice},           {&ops::split, split},         {&ops::transpose, transpose},
 };
 
 }  // namespace

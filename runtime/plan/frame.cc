@@ -52,7 +52,8 @@ Frame::Frame(std::shared_ptr<const Plan> plan, int64_t memory_limit) : plan_(std
                     static_cast<int16_t>(node.epilogue.operands), static_cast<int16_t>(node.own_inputs())};
     steps_.push_back(s);
   }
-  for (const ContentPlan& c : plan_->contents) contents_.emplace_back(std::max<int64_t>(storage_bytes(c.dtype, static_cast<int64_t>(c.elements.size())), 1));
+  for (const ContentPlan& c : plan_->contents)
+    contents_.emplace_back(std::max<int64_t>(storage_bytes(c.dtype, static_cast<int64_t>(c.elements.size())), 1));
   size_.assign(plan_->buffers.size(), 0);
   laid_ = offset_ = size_;
   for (size_t i = 0; i < size_.size(); ++i)
@@ -101,7 +102,8 @@ void Frame::unify(int index, Container kind, DType dtype, const int64_t* shape, 
   const Extents& e = *plan_->graph.extents;
   const auto mismatch = [&](const std::string& what) {
     ++run_;
-    throw Error(Code::bad_input, what).within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + text(Tensor{dtype, {shape, shape + rank}, nullptr, kind}));
+    throw Error(Code::bad_input, what)
+        .within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + text(Tensor{dtype, {shape, shape + rank}, nullptr, kind}));
   };
   if (dtype != v.type.dtype) mismatch("the element type is " + std::string(name(dtype)) + ", not " + std::string(name(v.type.dtype)));
   if (kind != v.type.container) mismatch("one is a tensor, the other is none");
@@ -129,7 +131,8 @@ void Frame::unify(int index, Container kind, DType dtype, const int64_t* shape, 
     if (e.is_data(d.row())) set_value(d.row(), given);
     if (!e.is_symbol(d.row())) continue;  // an expression: compared by bind when its symbols are there
     if (seen_[d.row()] == run_ && values_[d.row()] != given)
-      mismatch("axis " + std::to_string(i) + ": " + e.text(d) + " = " + std::to_string(given) + ", but another input gives " + std::to_string(values_[d.row()]));
+      mismatch("axis " + std::to_string(i) + ": " + e.text(d) + " = " + std::to_string(given) + ", but another input gives " +
+               std::to_string(values_[d.row()]));
     seen_[d.row()] = run_;
     set_value(d.row(), given);
   }
@@ -255,9 +258,7 @@ void Frame::apply(const Delta& d, bool running) {
     // Computed again when its data are there; until then any number will do.
     try {
       values_[row] = e.evaluate(row, values_.data());
-    } catch (const Error&) {
-      values_[row] = 0;
-    }
+    } catch (const Error&) { values_[row] = 0; }
   }
   if (!running)
     for (int32_t row : d.bound_rows) {
@@ -273,7 +274,8 @@ void Frame::apply(const Delta& d, bool running) {
   }
   for (const Delta::Patch& p : d.patches) {
     if (values_[p.row] < 0 && (running || decided(Dim::of_row(p.row), false)))
-      throw Error(Code::bad_input, "the inputs are too small: a size of " + e.text(Dim::of_row(p.row)) + " would be " + std::to_string(values_[p.row]));
+      throw Error(Code::bad_input,
+                  "the inputs are too small: a size of " + e.text(Dim::of_row(p.row)) + " would be " + std::to_string(values_[p.row]));
     *p.to = values_[p.row];
   }
   for (const Delta::Element& x : d.elements)
@@ -437,11 +439,13 @@ void Frame::provide(const PlannedStep& step) {
       data = strings->data();
     } else if (output && given_[index].data) {
       if (given_[index].bytes < bytes_of(o, operands_[at]))
-        throw Error(Code::bad_input, "the memory lent to output " + std::to_string(index) + " is too small for its result of " + std::to_string(bytes(operands_[at])) + " bytes");
+        throw Error(Code::bad_input, "the memory lent to output " + std::to_string(index) + " is too small for its result of " +
+                                         std::to_string(bytes(operands_[at])) + " bytes");
       data = given_[index].data;
     } else {
       const int64_t need = bytes_of(o, operands_[at]);
-      if (need > memory_limit_) throw Error(Code::limit, "a result of " + std::to_string(need) + " bytes is beyond the memory limit (option memory_limit)");
+      if (need > memory_limit_)
+        throw Error(Code::limit, "a result of " + std::to_string(need) + " bytes is beyond the memory limit (option memory_limit)");
       Buffer& b = output ? own_outputs_[index] : late_[index];
       grow(b, need, memory_limit_, counters_);
       data = b.data();

@@ -22,20 +22,20 @@ struct Delta {
   struct Element {
     int32_t content, index, row;
   };
-  std::vector<int32_t> rows;         // to be computed again
-  std::vector<int32_t> bound_rows;   // the same for the largest values, where data decide sizes
-  std::vector<Patch> patches;        // of sizes and strides
-  std::vector<Element> elements;     // of shape values
-  std::vector<int32_t> buffers;      // whose size changes
-  std::vector<int32_t> outputs;      // of the graph, likewise
+  std::vector<int32_t> rows;        // to be computed again
+  std::vector<int32_t> bound_rows;  // the same for the largest values, where data decide sizes
+  std::vector<Patch> patches;       // of sizes and strides
+  std::vector<Element> elements;    // of shape values
+  std::vector<int32_t> buffers;     // whose size changes
+  std::vector<int32_t> outputs;     // of the graph, likewise
   std::vector<int32_t> guards;
-  std::vector<int32_t> steps;        // whose kernel or scratch is chosen again
+  std::vector<int32_t> steps;  // whose kernel or scratch is chosen again
 };
 
 struct BindCounters {
-  int64_t binds = 0;       // with any symbol changed
-  int64_t deltas = 0;      // lists made
-  int64_t grown = 0;       // allocations
+  int64_t binds = 0;   // with any symbol changed
+  int64_t deltas = 0;  // lists made
+  int64_t grown = 0;   // allocations
 };
 
 class Frame {
@@ -48,7 +48,9 @@ class Frame {
   // Binds input `index` to memory; of a sequence or an optional `data` is an Array, here and of outputs. Throws Error(bad_input) naming the
   // input where type or shape do not fit. The memory of an input with room holds all of it.
   void set_input(int index, const Tensor& t) { set_input(index, t.container, t.dtype, t.shape.data(), static_cast<int>(t.shape.size()), t.data); }
-  void set_input(int index, Container container, const Operand& o) { set_input(index, container, static_cast<DType>(o.dtype), o.size, o.rank, o.data); }
+  void set_input(int index, Container container, const Operand& o) {
+    set_input(index, container, static_cast<DType>(o.dtype), o.size, o.rank, o.data);
+  }
   // Binds output `index` to the caller's memory of at least `bytes`; null gives it back to the frame.
   void set_output(int index, void* data, int64_t bytes);
   // Takes the memory that holds output `index`, of the frame's own, and gives it other memory for the next run.
@@ -72,7 +74,9 @@ class Frame {
   Tensor output(int index) const;
   const Operand& output_operand(int index) const { return outputs_[static_cast<size_t>(index)]; }
   // The size of a row, or its largest value where data decide it. After bind.
-  int64_t largest(Dim d) const { return d.known() ? d.number() : by_data_[static_cast<size_t>(d.row())] ? bounds_[static_cast<size_t>(d.row())] : value(d); }
+  int64_t largest(Dim d) const {
+    return d.known() ? d.number() : by_data_[static_cast<size_t>(d.row())] ? bounds_[static_cast<size_t>(d.row())] : value(d);
+  }
   std::vector<Step>& steps() { return steps_; }
   Operand& operand(int32_t i) { return operands_[static_cast<size_t>(i)]; }
   const std::vector<int64_t>& values() const { return values_; }
@@ -119,7 +123,7 @@ class Frame {
   Operands in_input_, in_output_, in_arena_, in_late_;
   std::vector<int64_t> size_, laid_, offset_;  // of the buffers: now, as laid out (no less), where
   Buffer arena_, scratch_;
-  std::vector<Buffer> contents_;        // of shape values
+  std::vector<Buffer> contents_;  // of shape values
   int64_t shared_scratch_ = 0, worker_scratch_ = 0;
   std::vector<Buffer> late_, own_outputs_;
   std::vector<std::unique_ptr<std::vector<std::string>>> late_strings_, output_strings_;

@@ -10,7 +10,7 @@
 
 namespace tenon {
 namespace {
-constexpr int64_t kCopied = int64_t{512} << 20;  // bytes of constants being packed that lie in buffers, unless two alone are more
+constexpr int64_t kCopied = int64_t{512} << 20;      // bytes of constants being packed that lie in buffers, unless two alone are more
 constexpr int64_t kThreadsWorth = int64_t{1} << 20;  // bytes of constants for which another thread is worth starting
 }  // namespace
 

@@ -97,7 +97,8 @@ class Planner {
     for (Node& n : g.nodes) {
       bool known = !n.outputs.empty();
       for (ValueId v : n.outputs)
-        if (v != kNone) known = known && g.values[v].content && !g.is_output(v) && (is_integer(g.values[v].type.dtype) || g.values[v].type.dtype == DType::boolean);
+        if (v != kNone)
+          known = known && g.values[v].content && !g.is_output(v) && (is_integer(g.values[v].type.dtype) || g.values[v].type.dtype == DType::boolean);
       n.dead |= known;
     }
     // What only they read is not needed either, unless it decides a size that someone needs.

@@ -47,7 +47,7 @@ struct PlannedStep {
 struct PlannedOperand {
   ValueId value;
   Place place;
-  Operand model;       // data is null, symbolic sizes are kUnknown
+  Operand model;  // data is null, symbolic sizes are kUnknown
   Geometry geometry;
   int64_t offset = 0;  // bytes, of a window
 };
@@ -67,7 +67,7 @@ struct PlanSummary {
 struct Plan {
   ~Plan();
 
-  Graph graph;  // as selected: with reorders and layouts
+  Graph graph;                        // as selected: with reorders and layouts
   std::vector<Selection> selections;  // of the nodes of `graph`
   std::vector<PlannedStep> steps;
   std::vector<PlannedOperand> operands;  // of the steps, each with its sources and then its destinations

@@ -103,7 +103,8 @@ class Selector {
       return;
     }
     // A scalar function alone is a program of one row.
-    const bool strings = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return v != kNone && graph_.values[v].type.dtype == DType::string; });
+    const bool strings =
+        std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return v != kNone && graph_.values[v].type.dtype == DType::string; });
     if (n.op->function != kNoFunction && n.epilogue.empty() && !strings) {
       Program p{static_cast<int>(n.inputs.size()), {{static_cast<Function>(n.op->function), {}}}};
       for (int i = 0; i < p.operands; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i);
@@ -148,7 +149,8 @@ class Selector {
       const auto reads = reads_of(v.type, graph_.values[n.outputs[0]].type, *n.op);
       return reads && *reads != Reads::like_dst;
     }
-    if (std::all_of(v.type.shape.begin(), v.type.shape.end(), [](Dim d) { return d == Dim(1); }) && (v.constant || v.type.shape.rank() == 0)) return true;
+    if (std::all_of(v.type.shape.begin(), v.type.shape.end(), [](Dim d) { return d == Dim(1); }) && (v.constant || v.type.shape.rank() == 0))
+      return true;
     return needs.src != Wants::any && v.constant;
   }
 
@@ -259,9 +261,8 @@ bool shares_memory(const Graph& g, const Node& n) {
   // Elements that are stored in another way do not lie in the same memory.
   if (g.values[n.inputs[0]].type.dtype != g.values[n.outputs[0]].type.dtype) return false;
   const Shape &from = g.values[n.inputs[0]].type.shape, &to = g.values[n.outputs[0]].type.shape;
-  return std::all_of(to.begin(), to.end(), [&](Dim d) {
-    return d.known() || !g.extents->is_data(d.row()) || std::find(from.begin(), from.end(), d) != from.end();
-  });
+  return std::all_of(to.begin(), to.end(),
+                     [&](Dim d) { return d.known() || !g.extents->is_data(d.row()) || std::find(from.begin(), from.end(), d) != from.end(); });
 }
 
 const std::vector<int64_t>& Likely::values() {
@@ -277,8 +278,7 @@ const std::vector<int64_t>& Likely::values() {
       // A likely value need not be possible: a quotient by zero, say.
       try {
         value = std::max<int64_t>(extents_.evaluate(row, values_.data()), 0);
-      } catch (const Error&) {
-      }
+      } catch (const Error&) {}
     }
     values_.push_back(value);
   }
@@ -312,8 +312,8 @@ ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely, bool dense) {
   if (!node.epilogue.empty()) {
     for (size_t i = static_cast<size_t>(node.own_inputs()); i < node.inputs.size(); ++i)
       reads.push_back(reads_of(g.values[node.inputs[i]].type, g.values[node.outputs[0]].type, *node.op).value_or(Reads::like_dst));
-    step.epilogue = {node.epilogue.rows.data(), reads.data(), static_cast<int16_t>(node.epilogue.rows.size()), static_cast<int16_t>(node.epilogue.operands),
-                     static_cast<int16_t>(node.own_inputs())};
+    step.epilogue = {node.epilogue.rows.data(), reads.data(), static_cast<int16_t>(node.epilogue.rows.size()),
+                     static_cast<int16_t>(node.epilogue.operands), static_cast<int16_t>(node.own_inputs())};
   }
 }
 

@@ -10,10 +10,10 @@
 namespace tenon {
 
 struct PlanOptions {
-  Isa isa = Isa::reference;               // the highest level that may be used
+  Isa isa = Isa::reference;  // the highest level that may be used
   int workers = 1;
-  std::map<std::string, int64_t> hints;   // likely values of symbolic sizes
-  int64_t hint = 16;                      // of all others
+  std::map<std::string, int64_t> hints;  // likely values of symbolic sizes
+  int64_t hint = 16;                     // of all others
 };
 
 // The likely values of the rows of a table, which may grow meanwhile.

@@ -24,9 +24,7 @@ namespace {
 bool asks_for_sealed(const Host& host) { return host.require_sealed || !host.expect_model.empty() || host.min_release; }
 }  // namespace
 
-bool must_be_sealed(const std::string& path, const Host& host) {
-  return asks_for_sealed(host) || path.ends_with(".tenon") || seal::is_sealed(path);
-}
+bool must_be_sealed(const std::string& path, const Host& host) { return asks_for_sealed(host) || path.ends_with(".tenon") || seal::is_sealed(path); }
 
 bool must_be_sealed(seal::View bytes, const Host& host) { return asks_for_sealed(host) || (bytes.size() >= 8 && seal::has_magic(bytes.first(8))); }
 

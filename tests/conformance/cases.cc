@@ -59,8 +59,9 @@ const std::map<std::string, std::vector<Case>>& list() {
 
 std::string archive() { return models::shared("conformance/onnx-backend-data.tar.xz"); }
 
-#define NEEDS_CASES() \
-  if (!fs::exists(archive())) GTEST_SKIP() << "no conformance cases: " << archive() << " is absent; TENON_SHARED may name the folder that holds conformance/"
+#define NEEDS_CASES()         \
+  if (!fs::exists(archive())) \
+  GTEST_SKIP() << "no conformance cases: " << archive() << " is absent; TENON_SHARED may name the folder that holds conformance/"
 
 // Where the archive is unpacked, once, by whichever process comes first.
 const std::string& unpacked() {
@@ -71,7 +72,8 @@ const std::string& unpacked() {
     if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + root);
     if (!fs::exists(stamp) || fs::last_write_time(stamp) < fs::last_write_time(archive())) {
       fs::remove_all(root + "/data");
-      if (std::system(("tar -xJf '" + archive() + "' -C '" + root + "'").c_str()) != 0) throw std::runtime_error("tar and xz cannot unpack " + archive());
+      if (std::system(("tar -xJf '" + archive() + "' -C '" + root + "'").c_str()) != 0)
+        throw std::runtime_error("tar and xz cannot unpack " + archive());
       std::ofstream(stamp) << archive() << "\n";
     }
     close(lock);

@@ -38,7 +38,8 @@ TEST(Pool, does_every_piece_once) {
     Pool::Lease lease(Pool::instance(), workers);
     ASSERT_EQ(lease.workers(), workers);
     for (int64_t count : {0, 1, 2, 7, 64, 1000})
-      for (int64_t grain : {1, 3, 64, 5000}) EXPECT_EQ(visits(context(lease), count, grain), std::vector<int>(static_cast<size_t>(count), 1)) << workers << " " << count << " " << grain;
+      for (int64_t grain : {1, 3, 64, 5000})
+        EXPECT_EQ(visits(context(lease), count, grain), std::vector<int>(static_cast<size_t>(count), 1)) << workers << " " << count << " " << grain;
   }
 }
 

@@ -52,7 +52,8 @@ std::string model_of(Values values, std::vector<onnx::NodeView> nodes) {
 std::string cache() {
   return model_of({{{"x", f32({"b", "3", "s", "4"})}, {"past", f32({"b", "3", "p", "4"})}},
                    {{"y", f32({"b", "3", "s", "t"})}, {"present", f32({"b", "3", "t", "4"})}, {"doubled", f32({"b", "3", "t", "4"})}}},
-                  {joined({"past", "x"}, "present", 2), [] {
+                  {joined({"past", "x"}, "present", 2),
+                   [] {
                      onnx::NodeView n = node("Transpose", {"present"}, {"turned"});
                      onnx::AttributeView a;
                      a.name = "perm", a.type = onnx::AttributeView::kInts, a.ints = {0, 1, 3, 2};
@@ -74,7 +75,9 @@ std::string stack() {
                   {joined({"x", "past"}, "present", 0), node("Add", {"present", "present"}, {"y"})});
 }
 
-Model load(const std::string& bytes, const Options& options = {}) { return Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), options); }
+Model load(const std::string& bytes, const Options& options = {}) {
+  return Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), options);
+}
 
 OwnedTensor numbers(std::vector<int64_t> shape, int64_t seed) {
   OwnedTensor t(DType::f32, std::move(shape));
@@ -88,7 +91,8 @@ void expect_equal(const Tensor& got, const Tensor& expected) {
 }
 
 // Runs of the tied session against one that is handed the state by the caller.
-void compare(const std::string& bytes, std::vector<int64_t> x_shape, std::vector<int64_t> first, const char* in, const char* out, int runs, const Options& options, bool in_place) {
+void compare(const std::string& bytes, std::vector<int64_t> x_shape, std::vector<int64_t> first, const char* in, const char* out, int runs,
+             const Options& options, bool in_place) {
   const Model model = load(bytes, options), plain = load(bytes);
   Session tied(model), by_hand(plain);
   if (options.ties.empty()) tied.tie(out, in);
@@ -192,15 +196,14 @@ TEST(State, is_found_by_names_and_shapes) {
   EXPECT_EQ(load(cache()).ties(), (std::vector<StateTie>{{"present", "past"}}));
   EXPECT_EQ(load(sum()).ties(), (std::vector<StateTie>{{"stateN", "state"}}));
   // The same names, but two axes change.
-  EXPECT_TRUE(load(model_of({{{"past", f32({"a", "b"})}}, {{"present", f32({"c", "d"})}}}, {node("Transpose", {"past"}, {"present"})})).ties().empty());
+  EXPECT_TRUE(
+      load(model_of({{{"past", f32({"a", "b"})}}, {{"present", f32({"c", "d"})}}}, {node("Transpose", {"past"}, {"present"})})).ties().empty());
 }
 
 std::string refusal(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return "";
 }
 

@@ -74,7 +74,8 @@ Outcome outcome(size_t bytes, const std::function<void()>& read, size_t more) {
   int status = 0;
   waitpid(pid, &status, 0);
   Outcome out;
-  if (WIFSIGNALED(status)) out.failure = WTERMSIG(status) == SIGXCPU ? "it takes too long" : std::string("it crashes: ") + strsignal(WTERMSIG(status));
+  if (WIFSIGNALED(status))
+    out.failure = WTERMSIG(status) == SIGXCPU ? "it takes too long" : std::string("it crashes: ") + strsignal(WTERMSIG(status));
   else if (WEXITSTATUS(status) == kRefused) out.code = static_cast<Code>(said[0]), out.text = said.substr(1);
   else if (WEXITSTATUS(status) != kAccepted) out.failure = said.empty() ? "it exits with " + std::to_string(WEXITSTATUS(status)) : said;
   return out;
@@ -85,7 +86,8 @@ testing::AssertionResult refused(std::string_view word, size_t bytes, const std:
   if (!o.failure.empty()) return testing::AssertionFailure() << o.failure;
   if (!o.code) return testing::AssertionFailure() << "it is accepted";
   if (o.text.find(word) == std::string::npos) return testing::AssertionFailure() << "\"" << word << "\" is not in: " << o.text;
-  const bool known = *o.code == Code::bad_model || *o.code == Code::bad_input || *o.code == Code::not_supported || *o.code == Code::limit || *o.code == Code::io;
+  const bool known =
+      *o.code == Code::bad_model || *o.code == Code::bad_input || *o.code == Code::not_supported || *o.code == Code::limit || *o.code == Code::io;
   if (!known) return testing::AssertionFailure() << "its code is " << name(*o.code) << ": " << o.text;
   return testing::AssertionSuccess();
 }
@@ -99,9 +101,7 @@ void mangle(const std::string& input, const std::function<void(std::string_view)
     try {
       read({exact.get(), bytes.size()});
     } catch (const Error&) {
-    } catch (const std::exception& e) {
-      ADD_FAILURE() << "byte " << at << ": " << e.what();
-    }
+    } catch (const std::exception& e) { ADD_FAILURE() << "byte " << at << ": " << e.what(); }
   };
   for (at = 0; at < input.size(); at += stride) attempt(input.substr(0, at));
   for (at = 0; at < input.size(); at += stride)

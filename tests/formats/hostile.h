@@ -18,8 +18,8 @@ struct Outcome {
   std::string failure;       // a crash, another exception, or a limit overrun
 };
 
-// Runs `read` on an input of `bytes` bytes with 64 MiB, twice the input and `more` beyond what is in use, and one second of processor time for each MiB begun
-// (sanitizers: no memory limit, twenty times the time).
+// Runs `read` on an input of `bytes` bytes with 64 MiB, twice the input and `more` beyond what is in use, and one second of processor time for each
+// MiB begun (sanitizers: no memory limit, twenty times the time).
 Outcome outcome(size_t bytes, const std::function<void()>& read, size_t more = 0);
 
 // Succeeds when the outcome is an Error with one of the codes that a bad file has and `word` in its text.

@@ -20,9 +20,7 @@ Image ramp(int64_t height, int64_t width, int64_t channels) {
 Code code_of(auto&& body) {
   try {
     body();
-  } catch (const Error& e) {
-    return e.code();
-  }
+  } catch (const Error& e) { return e.code(); }
   ADD_FAILURE() << "nothing was thrown";
   return Code::bad_usage;
 }
@@ -118,9 +116,7 @@ TEST(Wav, refuses_or_reads_every_prefix) {
   for (size_t n = 0; n < whole.size(); ++n) {
     try {
       EXPECT_LE(decoded(whole.substr(0, n)).length(), 20) << n;
-    } catch (const Error& e) {
-      EXPECT_TRUE(e.code() == Code::bad_input || e.code() == Code::not_supported) << n << ": " << e.what();
-    }
+    } catch (const Error& e) { EXPECT_TRUE(e.code() == Code::bad_input || e.code() == Code::not_supported) << n << ": " << e.what(); }
   }
   EXPECT_EQ(code_of([] { decoded(wav(85, 1, 16, "xx")); }), Code::not_supported);
   EXPECT_EQ(code_of([&] { decode_wav(whole.data(), static_cast<int64_t>(whole.size()), {.elements = 10}); }), Code::limit);

@@ -15,12 +15,12 @@ namespace {
 // A ZIP file of which every field can be made to lie.
 struct Zip {
   struct Member {
-    std::string name, data;           // data: as stored
-    int64_t size = -1;                // unpacked; -1: of data
+    std::string name, data;  // data: as stored
+    int64_t size = -1;       // unpacked; -1: of data
     int method = 0, flags = 0;
     uint32_t crc = 0;
-    bool local64 = false;             // sizes in a ZIP64 field of the local header
-    std::string local_name, after;    // local_name: where it differs; after: bytes behind the data
+    bool local64 = false;           // sizes in a ZIP64 field of the local header
+    std::string local_name, after;  // local_name: where it differs; after: bytes behind the data
     std::string directory_extra;
     int64_t directory_size = -1, offset = -1;
   };
@@ -44,11 +44,14 @@ struct Zip {
       const std::string& local = m.local_name.empty() ? m.name : m.local_name;
       const std::string extra = m.local64 ? le(1, 2) + le(16, 2) + le(size, 8) + le(m.data.size(), 8) : "";
       const bool later = m.flags & 8;
-      out += le(0x04034b50, 4) + le(20, 2) + le(static_cast<uint64_t>(m.flags), 2) + le(static_cast<uint64_t>(m.method), 2) + le(0, 4) + le(later ? 0 : m.crc, 4);
+      out += le(0x04034b50, 4) + le(20, 2) + le(static_cast<uint64_t>(m.flags), 2) + le(static_cast<uint64_t>(m.method), 2) + le(0, 4) +
+             le(later ? 0 : m.crc, 4);
       out += le(m.local64 ? 0xffffffff : later ? 0 : m.data.size(), 4) + le(m.local64 ? 0xffffffff : later ? 0 : size, 4);
       out += le(local.size(), 2) + le(extra.size(), 2) + local + extra + m.data + m.after;
-      directory += le(0x02014b50, 4) + le(20, 2) + le(20, 2) + le(static_cast<uint64_t>(m.flags), 2) + le(static_cast<uint64_t>(m.method), 2) + le(0, 4) + le(m.crc, 4);
-      directory += le(m.data.size(), 4) + le(directory_size, 4) + le(m.name.size(), 2) + le(m.directory_extra.size(), 2) + le(0, 8) + le(0, 2) + le(offset, 4);
+      directory += le(0x02014b50, 4) + le(20, 2) + le(20, 2) + le(static_cast<uint64_t>(m.flags), 2) + le(static_cast<uint64_t>(m.method), 2) +
+                   le(0, 4) + le(m.crc, 4);
+      directory +=
+          le(m.data.size(), 4) + le(directory_size, 4) + le(m.name.size(), 2) + le(m.directory_extra.size(), 2) + le(0, 8) + le(0, 2) + le(offset, 4);
       directory += m.name + m.directory_extra;
     }
     out += before_directory;
@@ -56,7 +59,8 @@ struct Zip {
     out += directory;
     if (end64) {
       const uint64_t end = out.size();
-      out += le(0x06064b50, 4) + le(44, 8) + le(45, 2) + le(45, 2) + le(0, 8) + le(count, 8) + le(count, 8) + le(directory.size(), 8) + le(start + static_cast<uint64_t>(lie64), 8);
+      out += le(0x06064b50, 4) + le(44, 8) + le(45, 2) + le(45, 2) + le(0, 8) + le(count, 8) + le(count, 8) + le(directory.size(), 8) +
+             le(start + static_cast<uint64_t>(lie64), 8);
       out += le(0x07064b50, 4) + le(0, 4) + le(end, 8) + le(1, 4);
     }
     out += le(0x06054b50, 4) + le(0, 4) + le(count, 2) + le(count, 2) + le(directory.size(), 4) + le(end64 ? 0xffffffff : start, 4);
@@ -175,7 +179,8 @@ TEST(Npz, X51e_contradictions) {
   EXPECT_TRUE(refuses(m, "flags"));
   m = stored("a.npy"), m.method = 12;
   EXPECT_TRUE(refuses(m, "compression method 12"));
-  for (const char* name : {"../a.npy", "/a.npy", "a/b.npy", "a\\b.npy", "..npy", "a", ".npy", "a..npy"}) EXPECT_TRUE(refuses(stored(name), "the member")) << name;
+  for (const char* name : {"../a.npy", "/a.npy", "a/b.npy", "a\\b.npy", "..npy", "a", ".npy", "a..npy"})
+    EXPECT_TRUE(refuses(stored(name), "the member")) << name;
   EXPECT_TRUE(refuses(stored(std::string("a\0b.npy", 7)), "zero byte"));
   EXPECT_TRUE(refuses(Zip{.members = {stored("a.npy"), stored("a.npy")}}, "there twice"));
   Zip::Member again = stored("b.npy");

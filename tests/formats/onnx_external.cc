@@ -35,7 +35,9 @@ class OnnxExternal : public testing::Test {
   testing::AssertionResult refuses(const std::string& location, std::string_view word, ExternalOptions options = {}) {
     return hostile::refused(word, 1024, [&] { open_external(folder_.string(), location, options); });
   }
-  bool opens(const std::string& location, ExternalOptions options = {}) { return open_external(folder_.string(), location, options)->bytes() == 1024; }
+  bool opens(const std::string& location, ExternalOptions options = {}) {
+    return open_external(folder_.string(), location, options)->bytes() == 1024;
+  }
 
   const fs::path root_, folder_;
 };
@@ -59,7 +61,8 @@ TEST_F(OnnxExternal, opens_beneath_the_folder) {
 }
 
 TEST_F(OnnxExternal, X01_X02_never_leaves_the_folder) {
-  for (const char* location : {"../secret.bin", "../../etc/passwd", "a/../../b", "./../x", "sub/..//..", "sub/..", "..", "sub/../weights.bin", "sub/../../secret.bin"})
+  for (const char* location :
+       {"../secret.bin", "../../etc/passwd", "a/../../b", "./../x", "sub/..//..", "sub/..", "..", "sub/../weights.bin", "sub/../../secret.bin"})
     EXPECT_TRUE(refuses(location, "leaves the model's folder")) << location;
   EXPECT_TRUE(refuses("..\\secret.bin", "cannot open"));
   EXPECT_TRUE(refuses("%2e%2e/secret.bin", "cannot open"));
@@ -99,7 +102,8 @@ TEST_F(OnnxExternal, X04_the_same_without_openat2) {
   fs::create_directory_symlink("sub", folder_ / "near");
   EXPECT_TRUE(opens("weights.bin", old));
   EXPECT_TRUE(opens("./sub//weights.bin", old));
-  for (const char* location : {"last", "parent/secret.bin", "near/weights.bin"}) EXPECT_TRUE(refuses(location, "the external data file", old)) << location;
+  for (const char* location : {"last", "parent/secret.bin", "near/weights.bin"})
+    EXPECT_TRUE(refuses(location, "the external data file", old)) << location;
   EXPECT_TRUE(refuses("sub", "no regular file", old));
   EXPECT_TRUE(refuses("absent", "cannot open", old));
   EXPECT_TRUE(refuses("weights.bin/x", "cannot open", old));
@@ -140,7 +144,8 @@ TEST_F(OnnxExternal, X09_X10_numbers) {
   const auto file = open_external(folder_.string(), "weights.bin", {});
   const auto at = [&](int64_t offset, int64_t bytes) { check_external({.location = "", .offset = offset, .length = bytes}, *file, bytes); };
   at(0, 1024), at(1024, 0), at(1008, 16);
-  for (const auto& [offset, bytes] : {std::pair<int64_t, int64_t>{1009, 16}, {1024, 1}, {999999999999999999, 16}, {0, int64_t{1} << 50}, {INT64_MAX, INT64_MAX}})
+  for (const auto& [offset, bytes] :
+       {std::pair<int64_t, int64_t>{1009, 16}, {1024, 1}, {999999999999999999, 16}, {0, int64_t{1} << 50}, {INT64_MAX, INT64_MAX}})
     EXPECT_TRUE(hostile::refused("the file has 1024", 1024, [&, o = offset, b = bytes] { at(o, b); })) << offset;
 }
 
@@ -230,7 +235,8 @@ std::vector<std::pair<std::string, std::string>> in_every_place(const TensorView
 TEST_F(OnnxExternal, X12_the_same_checks_in_every_place) {
   for (const auto& [place, file] : in_every_place(external({{"location", "../secret.bin"}}, {2}))) {
     const auto o = hostile::outcome(file.size(), [&, f = file] { read(f, folder_.string()); });
-    EXPECT_TRUE(o.code && (o.text.find("leaves the model's folder") != std::string::npos || place.starts_with("sparse"))) << place << ": " << o.text << o.failure;
+    EXPECT_TRUE(o.code && (o.text.find("leaves the model's folder") != std::string::npos || place.starts_with("sparse")))
+        << place << ": " << o.text << o.failure;
   }
   for (const auto& [place, file] : in_every_place(external({{"location", "weights.bin"}, {"offset", "1020"}}, {2})))
     EXPECT_TRUE(hostile::outcome(file.size(), [&, f = file] { read(f, folder_.string()); }).code) << place;

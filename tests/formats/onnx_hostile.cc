@@ -18,7 +18,8 @@ testing::AssertionResult refuses(const Model& model, std::string_view word) {
 // The graph may take 2 KiB a node.
 testing::AssertionResult loads(const Model& model) {
   const std::string file = write_model(model);
-  const hostile::Outcome o = hostile::outcome(file.size(), [&] { read(file); }, model.graph.nodes.size() * 2048);
+  const hostile::Outcome o = hostile::outcome(
+      file.size(), [&] { read(file); }, model.graph.nodes.size() * 2048);
   if (o.code || !o.failure.empty()) return testing::AssertionFailure() << o.text << o.failure;
   return testing::AssertionSuccess();
 }

@@ -99,7 +99,8 @@ TEST(OnnxWire, reads_what_it_writes) {
 }
 
 TEST(OnnxWire, attributes_without_a_type) {
-  const std::string file = with_node(bytes(5, bytes(1, "axes") + bytes(8, varint(3))) + bytes(5, bytes(1, "axis") + number(3, 2)) + bytes(5, bytes(1, "mode") + bytes(4, "same")));
+  const std::string file = with_node(bytes(5, bytes(1, "axes") + bytes(8, varint(3))) + bytes(5, bytes(1, "axis") + number(3, 2)) +
+                                     bytes(5, bytes(1, "mode") + bytes(4, "same")));
   const Model m = parse_model(file);
   EXPECT_EQ(m.graph.nodes[0].attributes[0].type, AttributeView::kInts);
   EXPECT_EQ(m.graph.nodes[0].attributes[1].type, AttributeView::kInt);
@@ -124,7 +125,8 @@ TEST(OnnxWire, X39_strings) {
   const std::string file = number(1, 8) + bytes(6, long_doc) + bytes(7, bytes(10, long_doc));
   EXPECT_EQ(hostile::outcome(file.size(), [&] { parse_model(file); }).failure, "");
   EXPECT_TRUE(refuses(with_node(bytes(3, std::string(70000, 'n'))), "65536 bytes"));
-  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\x80"}) EXPECT_TRUE(refuses(with_node(bytes(3, text)), "not UTF-8"));
+  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\x80"})
+    EXPECT_TRUE(refuses(with_node(bytes(3, text)), "not UTF-8"));
   const std::string odd = with_node(bytes(3, "%n\x1b[31m \xe2\x82\xac"));
   EXPECT_EQ(parse_model(odd).graph.nodes[0].name, "%n\x1b[31m \xe2\x82\xac");
 }
@@ -151,8 +153,9 @@ TEST(OnnxWire, X40_fields_that_lie) {
 }
 
 TEST(OnnxWire, X40_packed_and_unpacked_mixed_and_scalars_twice) {
-  const std::string file = with_node(bytes(5, number(8, 1) + bytes(8, varint(2) + varint(300)) + number(8, 4) + tag(7, 5) + std::string(4, 0) + bytes(7, std::string(8, 0))) +
-                                     bytes(4, "First") + bytes(4, "Last"));
+  const std::string file = with_node(
+      bytes(5, number(8, 1) + bytes(8, varint(2) + varint(300)) + number(8, 4) + tag(7, 5) + std::string(4, 0) + bytes(7, std::string(8, 0))) +
+      bytes(4, "First") + bytes(4, "Last"));
   const Model m = parse_model(file);
   EXPECT_EQ(m.graph.nodes[0].attributes[0].ints, (std::vector<int64_t>{1, 2, 300, 4}));
   EXPECT_EQ(m.graph.nodes[0].attributes[0].floats.size(), 3u);
@@ -244,13 +247,13 @@ TEST(OnnxTensor, typed_data_of_every_type) {
   EXPECT_EQ(cells(tensor(9, {2}, packed(5, {0, 1}))), (Values{0, 1}));
   EXPECT_EQ(cells(tensor(12, {1}, packed(11, {4294967295}))), (Values{4294967295.}));
   EXPECT_EQ(cells(tensor(13, {1}, packed(11, {5}))), (Values{5}));
-  EXPECT_EQ(cells(tensor(10, {1}, packed(5, {0x3c00}))), (Values{1}));    // f16
-  EXPECT_EQ(cells(tensor(16, {1}, packed(5, {0x3f80}))), (Values{1}));    // bf16
-  EXPECT_EQ(cells(tensor(17, {1}, packed(5, {0x38}))), (Values{1}));      // f8e4m3fn
-  EXPECT_EQ(cells(tensor(18, {1}, packed(5, {0x40}))), (Values{1}));      // f8e4m3fnuz
-  EXPECT_EQ(cells(tensor(19, {1}, packed(5, {0x3c}))), (Values{1}));      // f8e5m2
-  EXPECT_EQ(cells(tensor(20, {1}, packed(5, {0x40}))), (Values{1}));      // f8e5m2fnuz
-  EXPECT_EQ(cells(tensor(24, {1}, packed(5, {0x80}))), (Values{2}));      // f8e8m0
+  EXPECT_EQ(cells(tensor(10, {1}, packed(5, {0x3c00}))), (Values{1}));  // f16
+  EXPECT_EQ(cells(tensor(16, {1}, packed(5, {0x3f80}))), (Values{1}));  // bf16
+  EXPECT_EQ(cells(tensor(17, {1}, packed(5, {0x38}))), (Values{1}));    // f8e4m3fn
+  EXPECT_EQ(cells(tensor(18, {1}, packed(5, {0x40}))), (Values{1}));    // f8e4m3fnuz
+  EXPECT_EQ(cells(tensor(19, {1}, packed(5, {0x3c}))), (Values{1}));    // f8e5m2
+  EXPECT_EQ(cells(tensor(20, {1}, packed(5, {0x40}))), (Values{1}));    // f8e5m2fnuz
+  EXPECT_EQ(cells(tensor(24, {1}, packed(5, {0x80}))), (Values{2}));    // f8e8m0
   EXPECT_EQ(cells(tensor(21, {3}, packed(5, {0xf1, 0x02}))), (Values{1, 15, 2}));
   EXPECT_EQ(cells(tensor(22, {3}, packed(5, {0xf1, 0x0e}))), (Values{1, -1, -2}));
   EXPECT_EQ(cells(tensor(23, {2}, packed(5, {0xa2}))), (Values{1, -1}));  // f4e2m1
@@ -353,12 +356,15 @@ TEST(OnnxTensor, X18_sparse_tensors_that_lie) {
   EXPECT_TRUE(refuses(tensor(7, {2}, packed(7, {0})), {6}, "1 numbers"));
   EXPECT_TRUE(refuses(tensor(7, {2}, packed(7, {0, 1})), {1000000, 1000000}, "limit fold_bytes_node"));
   EXPECT_TRUE(refuses(tensor(7, {2}, packed(7, {0, 1})), {int64_t{1} << 40, int64_t{1} << 40}, "2^62"));
-  EXPECT_TRUE(hostile::refused("one axis", 100, [&] { dense_elements(tensor(1, {1, 1}, fixed<float>(4, {5})), tensor(7, {1}, packed(7, {0})), {2}); }));
+  EXPECT_TRUE(hostile::refused("one axis", 100, [&] {
+    dense_elements(tensor(1, {1, 1}, fixed<float>(4, {5})), tensor(7, {1}, packed(7, {0})), {2});
+  }));
   EXPECT_TRUE(hostile::refused("strings", 100, [&] { dense_elements(tensor(8, {1}, bytes(6, "a")), tensor(7, {1}, packed(7, {0})), {2}); }));
 }
 
 TEST(OnnxTensor, X41_cut_or_changed_anywhere) {
-  for (const std::string& message : {tensor(7, {3}, number(7, 1) + packed(7, {2, -1})), tensor(8, {2}, bytes(6, "ab") + bytes(6, "c")), tensor(22, {2, 2}, bytes(9, "ab"))})
+  for (const std::string& message :
+       {tensor(7, {3}, number(7, 1) + packed(7, {2, -1})), tensor(8, {2}, bytes(6, "ab") + bytes(6, "c")), tensor(22, {2, 2}, bytes(9, "ab"))})
     hostile::mangle(message, [](std::string_view b) { owned(parse_tensor(b)); });
 }
 

@@ -1,7 +1,7 @@
 // Case E13 of the format page: a wrapped file key that AES-GCM takes under two keys. GCM does not commit to its key, the check of the slot
 // does.
-#include "formats/seal_common.h"
 #include "formats/seal/slots.h"
+#include "formats/seal_common.h"
 
 namespace tenon::seal {
 namespace {

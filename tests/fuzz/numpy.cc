@@ -30,7 +30,6 @@ void one_input(std::string_view input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     tenon::numpy::one_input({reinterpret_cast<const char*>(data), size});
-  } catch (const tenon::Error&) {
-  }
+  } catch (const tenon::Error&) {}
   return 0;
 }

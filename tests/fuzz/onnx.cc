@@ -15,15 +15,13 @@ void attempt(const TensorView& t, const LoadLimits& limits) {
   try {
     if (t.external) external_data(t, storage_bytes(dtype_of(t.data_type), element_count(t, limits)));
     else owned(t, limits);
-  } catch (const Error&) {
-  }
+  } catch (const Error&) {}
 }
 
 void attempt(const SparseTensorView& t, const LoadLimits& limits) {
   try {
     elements(t, limits);
-  } catch (const Error&) {
-  }
+  } catch (const Error&) {}
 }
 
 void visit(const GraphView& g, const LoadLimits& limits) {
@@ -79,7 +77,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   try {
     tenon::onnx::one_input({reinterpret_cast<const char*>(data), size});
-  } catch (const tenon::Error&) {
-  }
+  } catch (const tenon::Error&) {}
   return 0;
 }

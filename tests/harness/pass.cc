@@ -81,9 +81,7 @@ void expect_becomes(std::string_view before, std::string_view after, double tole
     EXPECT_EQ(canonical_text(g), canonical_text(expected));
     expect_same_meaning(original, g, tolerance);
     expect_same_meaning(original, expected, tolerance);
-  } catch (const Error& e) {
-    ADD_FAILURE() << e.what();
-  }
+  } catch (const Error& e) { ADD_FAILURE() << e.what(); }
 }
 
 }  // namespace

@@ -16,9 +16,7 @@ constexpr long kMark = SYS_setpriority, kWhich = 77;
 
 void mark(long what) { syscall(kMark, kWhich, what, 0); }
 
-bool read_call(pid_t thread, __ptrace_syscall_info& info) {
-  return ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) > 0;
-}
+bool read_call(pid_t thread, __ptrace_syscall_info& info) { return ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) > 0; }
 
 }  // namespace
 

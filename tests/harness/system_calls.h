@@ -7,12 +7,12 @@
 namespace tenon::harness {
 
 struct SystemCalls {
-  bool traced = false;     // false: this system does not let a process be traced; `why` says so
+  bool traced = false;  // false: this system does not let a process be traced; `why` says so
   std::string why;
   int64_t futex_main = 0;  // by the thread that runs the test
   int64_t futex_others = 0;
-  int64_t other = 0;       // of any other kind, by any thread
-  std::string names;       // their numbers, for the message of a failure
+  int64_t other = 0;  // of any other kind, by any thread
+  std::string names;  // their numbers, for the message of a failure
 };
 
 // Runs the named test in a process of its own, with TENON_TRACED set, and counts what happens between its calls of begin_counting and

@@ -95,9 +95,7 @@ void expect_refused(const char* written, const char* reason) {
   try {
     parse_graph(written);
     ADD_FAILURE() << "accepted: " << written;
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find(reason), std::string::npos) << e.what();
-  }
+  } catch (const Error& e) { EXPECT_NE(std::string(e.what()).find(reason), std::string::npos) << e.what(); }
 }
 
 TEST(Text, errors_name_the_line_and_what_was_expected) {

@@ -40,7 +40,8 @@ TEST(Verify, programs) {
 }
 
 TEST(Verify, subgraphs_and_ties) {
-  const char* branches = "graph(%c: bool[], %x: f32[n]) %y = if(%c, %x) graph(%x: f32[n]) return %x graph(%x: f32[n]) return %x tie %y -> %x return %y";
+  const char* branches =
+      "graph(%c: bool[], %x: f32[n]) %y = if(%c, %x) graph(%x: f32[n]) return %x graph(%x: f32[n]) return %x tie %y -> %x return %y";
   expect_breach(branches, "another number of inputs", [](Graph& g) { g.nodes[0].inputs.pop_back(); });
   expect_breach(branches, "an input or output that does not exist", [](Graph& g) { g.ties[0].input = 5; });
   expect_breach(branches, "values of different types", [](Graph& g) { g.ties[0].input = 0; });

@@ -116,10 +116,14 @@ inline Problem integer_convolution(Random& r, Convolution c) {
   const Conv a = random_window(r, c);
   std::vector<int64_t> src{c.batch, c.channels}, weight{c.outputs, c.channels / c.group};
   src.insert(src.end(), c.in.begin(), c.in.end()), weight.insert(weight.end(), c.taps.begin(), c.taps.end());
-  const auto whole = [](DType t, const std::vector<int64_t>& shape) { return of(t, shape, static_cast<double>(lowest(t)), static_cast<double>(highest(t))); };
+  const auto whole = [](DType t, const std::vector<int64_t>& shape) {
+    return of(t, shape, static_cast<double>(lowest(t)), static_cast<double>(highest(t)));
+  };
   const auto numbers = [&] { return r.chance(0.5) ? std::vector<int64_t>{} : std::vector<int64_t>{c.outputs}; };
   const DType source = r.pick({DType::u8, DType::s8}), type = r.pick({DType::u8, DType::s8});
-  Problem p{dynamic ? "dynamic_conv" : "conv_integer", a, {dynamic ? f32(src, r.real(-3, 0.5), r.real(1, 3)) : whole(source, src), constant(whole(type, weight))}};
+  Problem p{dynamic ? "dynamic_conv" : "conv_integer",
+            a,
+            {dynamic ? f32(src, r.real(-3, 0.5), r.real(1, 3)) : whole(source, src), constant(whole(type, weight))}};
   p.sources.push_back(dynamic ? constant(f32(numbers(), 0.005, 0.05)) : r.chance(0.8) ? whole(source, {}) : omitted_source());
   Source zero = constant(whole(type, numbers()));
   if (r.chance(0.2)) zero.values = {static_cast<double>(r.chance(0.5) ? lowest(type) : type == DType::u8 ? 128 : 0)};

@@ -65,7 +65,8 @@ TEST(GemmInt8Kernels, agree) {
     check("matmul_integer", Matmul{}, sources);
     const int64_t columns = sources[1].type.shape[1].number();
     const auto numbers = [&] { return r.chance(0.5) ? std::vector<int64_t>{} : std::vector<int64_t>{columns}; };
-    Problem dynamic{"dynamic_matmul", None{}, {f32({r.in(1, 9), n}, r.real(-3, 0.5), r.real(1, 3)), sources[1], constant(f32(numbers(), 0.005, 0.05))}};
+    Problem dynamic{
+        "dynamic_matmul", None{}, {f32({r.in(1, 9), n}, r.real(-3, 0.5), r.real(1, 3)), sources[1], constant(f32(numbers(), 0.005, 0.05))}};
     if (r.chance(0.7)) dynamic.sources.push_back(constant(whole(right, numbers())));
     if (r.chance(0.5)) dynamic.after = {{row(Function::add, 0, 1), row(Function::relu, 2)}, {constant(f32({columns}))}};
     check(dynamic);

@@ -40,14 +40,18 @@ TEST(PointwiseWholeKernels, agree) {
       for (int64_t& d : own)
         if (r.chance(0.25)) d = 1;
       const bool wide = t != DType::boolean && r.chance(0.3);  // so that results leave the type
-      return of(t, own, wide ? std::max(-3e9, static_cast<double>(lowest(t))) : 0, t == DType::boolean ? 1 : wide ? std::min(3e9, static_cast<double>(highest(t))) : 9);
+      return of(t, own, wide ? std::max(-3e9, static_cast<double>(lowest(t))) : 0,
+                t == DType::boolean ? 1
+                : wide              ? std::min(3e9, static_cast<double>(highest(t)))
+                                    : 9);
     };
     Problem p{"pointwise", Pointwise{}, {drawn(type), drawn(type), drawn(type)}};
     std::vector<Scalar> rows;
     for (int64_t i = r.in(1, 5); i > 0; --i) {
       const auto any = [&] { return static_cast<int>(r.in(0, 2 + static_cast<int64_t>(rows.size()))); };
-      const Function f = r.pick({Function::add, Function::sub, Function::mul, Function::div, Function::mod, Function::fmod, Function::min, Function::max, Function::neg,
-                                 Function::abs, Function::sign, Function::relu, Function::clip, Function::bit_and, Function::bit_or, Function::bit_xor, Function::bit_not});
+      const Function f = r.pick({Function::add, Function::sub, Function::mul, Function::div, Function::mod, Function::fmod, Function::min,
+                                 Function::max, Function::neg, Function::abs, Function::sign, Function::relu, Function::clip, Function::bit_and,
+                                 Function::bit_or, Function::bit_xor, Function::bit_not});
       rows.push_back(row(f, any(), info(f).arity > 1 ? any() : -1, info(f).arity > 2 ? any() : -1));
     }
     if (r.chance(0.5)) {

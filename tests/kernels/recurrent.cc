@@ -13,7 +13,10 @@ Problem network(Random& r, std::string_view op, int64_t hidden) {
   a.clip = r.chance(0.3) ? 0.5f : 0;
   a.input_forget = lstm && r.chance(0.3), a.linear_before_reset = !lstm && r.chance(0.5);
   const int64_t d = a.directions();
-  Problem p{op, a, {f32({steps, batch, inputs}), constant(f32({d, gates * hidden, inputs}, -0.5, 0.5)), constant(f32({d, gates * hidden, hidden}, -0.5, 0.5))}};
+  Problem p{
+      op,
+      a,
+      {f32({steps, batch, inputs}), constant(f32({d, gates * hidden, inputs}, -0.5, 0.5)), constant(f32({d, gates * hidden, hidden}, -0.5, 0.5))}};
   p.sources.push_back(r.chance(0.7) ? constant(f32({d, 2 * gates * hidden})) : omitted_source());
   p.sources.push_back(r.chance(0.3) ? of(DType::s32, {batch}, 0, static_cast<double>(steps)) : omitted_source());
   p.sources.push_back(r.chance(0.6) ? f32({d, batch, hidden}) : omitted_source());

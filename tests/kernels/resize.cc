@@ -8,8 +8,9 @@ namespace {
 Resize random_resize(Random& r, ResizeMode mode) {
   Resize a;
   a.mode = mode;
-  a.coordinate_transformation_mode = r.pick({ResizeCoordinates::half_pixel, ResizeCoordinates::half_pixel_symmetric, ResizeCoordinates::pytorch_half_pixel,
-                                             ResizeCoordinates::align_corners, ResizeCoordinates::asymmetric, ResizeCoordinates::tf_half_pixel_for_nn});
+  a.coordinate_transformation_mode =
+      r.pick({ResizeCoordinates::half_pixel, ResizeCoordinates::half_pixel_symmetric, ResizeCoordinates::pytorch_half_pixel,
+              ResizeCoordinates::align_corners, ResizeCoordinates::asymmetric, ResizeCoordinates::tf_half_pixel_for_nn});
   a.nearest_mode = r.pick({NearestMode::round_prefer_floor, NearestMode::round_prefer_ceil, NearestMode::floor, NearestMode::ceil});
   return a;
 }

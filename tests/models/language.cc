@@ -13,9 +13,7 @@ namespace {
 const char kEncoder[] = "moonshine_tiny/encoder_model.onnx", kDecoder[] = "moonshine_tiny/decoder_model_merged.onnx";
 const char kLlama[] = "llama_kv_260k/stories260K_decoder_kv.onnx";
 
-std::string replaced(std::string text, const std::string& what, const std::string& with) {
-  return text.replace(text.find(what), what.size(), with);
-}
+std::string replaced(std::string text, const std::string& what, const std::string& with) { return text.replace(text.find(what), what.size(), with); }
 
 std::vector<std::string> past_inputs(const Model& model) {
   std::vector<std::string> out;

@@ -19,8 +19,9 @@ std::string shared(const std::string& path);
 bool has_shared();
 
 // First in every test that reads the folder.
-#define TENON_NEEDS_SHARED() \
-  if (!::tenon::models::has_shared()) GTEST_SKIP() << "no models and data in " << ::tenon::models::shared("") << "; TENON_SHARED may name their folder"
+#define TENON_NEEDS_SHARED()          \
+  if (!::tenon::models::has_shared()) \
+  GTEST_SKIP() << "no models and data in " << ::tenon::models::shared("") << "; TENON_SHARED may name their folder"
 
 // A file of the repository.
 std::string source(const std::string& path);
@@ -49,7 +50,7 @@ OwnedTensor integers(std::vector<int64_t> shape, const std::vector<int64_t>& val
 OwnedTensor half(const Tensor& f32);
 std::vector<float> to_floats(const Tensor& tensor);  // f32 or f16
 
-int64_t best(const float* values, int64_t count);  // the first of the largest
+int64_t best(const float* values, int64_t count);   // the first of the largest
 std::vector<int64_t> best_rows(const Tensor& f32);  // the best of each line of the last axis
 
 // Levenshtein distance.
@@ -75,7 +76,7 @@ std::u32string plain_letters(const std::string& utf8);
 // Repeats merged, blanks (0) dropped.
 std::string ctc(const std::vector<int64_t>& ids, const std::vector<std::string>& letters);
 
-using Box = std::vector<double>;  // x0, y0, x1, y1
+using Box = std::vector<double>;             // x0, y0, x1, y1
 double overlap(const Box& a, const Box& b);  // intersection over union
 
 struct Found {

@@ -46,8 +46,7 @@ void expect_silero(const std::string& model) {
   OwnedTensor rate = integers({}, {16000}), state = floats({2, 1, 128}, std::vector<float>(256));
   std::vector<float> chances;
   for (size_t at = 0; at + 576 <= samples.size(); at += 512) {
-    const std::vector<Tensor> out =
-        engine.session().run({{"input", {DType::f32, {1, 576}, samples.data() + at}}, {"state", state}, {"sr", rate}});
+    const std::vector<Tensor> out = engine.session().run({{"input", {DType::f32, {1, 576}, samples.data() + at}}, {"state", state}, {"sr", rate}});
     ASSERT_EQ(out[1].count(), 256);
     chances.push_back(out[0].as<float>()[0]);
     std::copy_n(out[1].as<float>(), 256, state.as<float>());
@@ -157,7 +156,8 @@ TEST(BasicPitch, finds_the_notes_of_a_song) {
   // Outputs in the order of the model: onsets, notes, contours; 15 frames are cut at both ends of each window.
   std::vector<std::vector<float>> values(3);
   for (size_t at = 0; at < samples.size(); at += kHop) {
-    std::vector<float> window(samples.begin() + static_cast<int64_t>(at), samples.begin() + static_cast<int64_t>(std::min(at + kWindow, samples.size())));
+    std::vector<float> window(samples.begin() + static_cast<int64_t>(at),
+                              samples.begin() + static_cast<int64_t>(std::min(at + kWindow, samples.size())));
     window.resize(kWindow);
     const std::vector<Tensor> out = engine.run({{DType::f32, {1, static_cast<int64_t>(kWindow), 1}, window.data()}});
     ASSERT_EQ(out.size(), 3u);

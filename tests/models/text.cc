@@ -98,8 +98,9 @@ class TextReader {
       const int64_t bw = b.x1 - b.x0, bh = b.y1 - b.y0;
       if (std::min(bw, bh) < 3 || b.sum / static_cast<double>(b.points) < 0.6) continue;
       const double grow = 1.5 * static_cast<double>(bw * bh) / static_cast<double>(2 * (bw + bh));
-      out.push_back({std::max(0.0, std::floor((static_cast<double>(b.x0) - grow) * sx)), std::max(0.0, std::floor((static_cast<double>(b.y0) - grow) * sy)),
-                     std::min(w, std::ceil((static_cast<double>(b.x1) + grow) * sx)), std::min(h, std::ceil((static_cast<double>(b.y1) + grow) * sy))});
+      out.push_back(
+          {std::max(0.0, std::floor((static_cast<double>(b.x0) - grow) * sx)), std::max(0.0, std::floor((static_cast<double>(b.y0) - grow) * sy)),
+           std::min(w, std::ceil((static_cast<double>(b.x1) + grow) * sx)), std::min(h, std::ceil((static_cast<double>(b.y1) + grow) * sy))});
     }
     return out;
   }
@@ -131,12 +132,13 @@ const std::map<std::string, std::vector<std::string>> kPrinted{
       "【品名】：纯臻营养护发素", "【产品编号】：YM-X-3011", "【净含量】：220ml", "【适用人群】：适合所有肤质",
       "【主要成分】：鲸蜡硬脂醇、燕麦β-葡聚", "糖、椰油酰胺丙基甜菜碱、泛醌", "（成品包材）", "【主要功能】：可紧致头发磷层，从而达到",
       "即时持久改善头发光泽的效果，给干燥的头", "发足够的滋养"}},
-    {"00018069.jpg",
-     {"代号", "项目", "结果", "参考值", "单位", "ALT", "谷丙转氨酶", "25.6", "0--40", "U/L", "TBIL", "总胆红素", "11.2", "<20", "umol/L", "DBIL",
-      "直接胆红素", "3.3", "0--7", "umol/L", "IBIL", "间接胆红素", "7.9", "1.5--15", "umol/L", "TP", "总蛋白", "58.9↓", "60--80", "g/L", "ALB",
-      "白蛋白", "35.1", "33--55", "g/L", "GLO", "球蛋白", "23.8", "20--30", "g/L", "A/G", "白球比", "1.5", "1.5--2.5", "ALP", "碱性磷酸酶", "93",
-      "15--112", "IU/L", "GGT", "谷氨酰转肽酶", "14.3", "<50", "U/L", "AST", "谷草转氨酶", "16.3", "8--40", "U/L", "LDH", "乳酸脱氢酶", "167",
-      "114--240", "U/L", "ADA", "腺甘脱氨酶", "12.6", "4--24", "U/L"}},
+    {"00018069.jpg", {"代号",         "项目",       "结果",     "参考值",   "单位",   "ALT",        "谷丙转氨酶", "25.6",    "0--40",  "U/L",
+                      "TBIL",         "总胆红素",   "11.2",     "<20",      "umol/L", "DBIL",       "直接胆红素", "3.3",     "0--7",   "umol/L",
+                      "IBIL",         "间接胆红素", "7.9",      "1.5--15",  "umol/L", "TP",         "总蛋白",     "58.9↓",   "60--80", "g/L",
+                      "ALB",          "白蛋白",     "35.1",     "33--55",   "g/L",    "GLO",        "球蛋白",     "23.8",    "20--30", "g/L",
+                      "A/G",          "白球比",     "1.5",      "1.5--2.5", "ALP",    "碱性磷酸酶", "93",         "15--112", "IU/L",   "GGT",
+                      "谷氨酰转肽酶", "14.3",       "<50",      "U/L",      "AST",    "谷草转氨酶", "16.3",       "8--40",   "U/L",    "LDH",
+                      "乳酸脱氢酶",   "167",        "114--240", "U/L",      "ADA",    "腺甘脱氨酶", "12.6",       "4--24",   "U/L"}},
     {"00009282.jpg",
      {"Meters/bonwe", "洗涤说明", "最高洗涤温度30℃", "常规程序", "不可漂白", "悬挂晾干", "熨斗底板最高温度110℃", "常规干洗", "注意事项：",
       "分开洗涤，不宜长时间浸泡，有", "钮扣或拉链的服饰先将钮扣或拉链", "扣好，熨烫时采用仅蒸汽熨烫。"}},

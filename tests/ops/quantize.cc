@@ -33,9 +33,12 @@ TEST(Quantize, axes_and_blocks) {
   a = {.axis = -1, .block_size = 3};
   const Array blocks = reals({2, 2}, {1, 2, 0.5, 4}), zeros = integers({2, 2}, {0, 0, 1, 10}, DType::u8);
   expect_integers(quantize(src, blocks, zeros, a), {2, 4}, {1, 2, 3, 2, 11, 13, 15, 12});
-  const Array back = run(ops::dequantize, Dequantize{.axis = -1, .block_size = 3}, {integers({2, 4}, {1, 2, 3, 2, 11, 13, 15, 12}, DType::u8), blocks, zeros})[0];
+  const Array back =
+      run(ops::dequantize, Dequantize{.axis = -1, .block_size = 3}, {integers({2, 4}, {1, 2, 3, 2, 11, 13, 15, 12}, DType::u8), blocks, zeros})[0];
   expect_reals(back, {2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
-  expect_error(Code::bad_model, "elements of scale and the size of its axis", [&] { quantize(src, reals({3}, {1, 1, 1}), list({0, 0, 0}, DType::u8), {}); });
+  expect_error(Code::bad_model, "elements of scale and the size of its axis", [&] {
+    quantize(src, reals({3}, {1, 1, 1}), list({0, 0, 0}, DType::u8), {});
+  });
   expect_error(Code::bad_model, "blocks of scale", [&] { quantize(src, blocks, zeros, {.axis = 1, .block_size = 1}); });
   expect_error(Code::bad_model, "block_size is not negative", [&] { quantize(src, blocks, zeros, {.axis = 1, .block_size = -1}); });
   expect_error(Code::bad_model, "outside a rank", [&] { quantize(src, reals({2}, {1, 1}), list({0, 0}, DType::u8), {.axis = 2}); });
@@ -51,7 +54,8 @@ TEST(Quantize, to_eight_bit_reals) {
 }
 
 TEST(Dequantize, subtracts_before_it_scales) {
-  expect_reals(run(ops::dequantize, Dequantize{}, {list({0, 128, 255}, DType::u8), reals({}, {0.5}), integers({}, {128}, DType::u8)})[0], {3}, {-64, 0, 63.5});
+  expect_reals(run(ops::dequantize, Dequantize{}, {list({0, 128, 255}, DType::u8), reals({}, {0.5}), integers({}, {128}, DType::u8)})[0], {3},
+               {-64, 0, 63.5});
   expect_reals(run(ops::dequantize, Dequantize{}, {list({1 << 24, (1 << 24) + 1}, DType::s32), reals({}, {1})})[0], {2}, {0x1p24, 0x1p24}, 0);
   expect_error(Code::bad_model, "element types of inputs 0 and 2", [] {
     run(ops::dequantize, Dequantize{}, {list({0}, DType::u8), reals({}, {1}), integers({}, {0}, DType::s8)});

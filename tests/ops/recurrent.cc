@@ -105,7 +105,8 @@ TEST(Recurrent, refuses_what_does_not_fit) {
 TEST(DynamicQuantizeLstm, quantises_src_once_and_the_state_at_each_step) {
   // Input 255 has scale 1 and zero 0. Gates: i = x wi, o = 1 and f = 0 by bias, g = 1 by bias: c = h = 2 * 255, then 510 again.
   Recurrent a = linear(3);
-  const Array src = reals({2, 1, 1}, {255, 255}), weight = integers({1, 1, 4}, {5, 3, 3, 3}, DType::u8), recurrence = integers({1, 1, 4}, {0, 0, 0, 1}, DType::s8);
+  const Array src = reals({2, 1, 1}, {255, 255}), weight = integers({1, 1, 4}, {5, 3, 3, 3}, DType::u8),
+              recurrence = integers({1, 1, 4}, {0, 0, 0, 1}, DType::s8);
   const Array scale = reals({1}, {1}), zero = list({3}, DType::u8), signed_zero = list({0}, DType::s8);
   const Array bias = reals({1, 8}, {0, 1, 0, 1, 0, 0, 0, 0});
   const std::vector<Array> in{src, weight, recurrence, bias, omitted(), omitted(), omitted(), omitted(), scale, zero, scale, signed_zero};

@@ -50,7 +50,8 @@ TEST(Random, repeats_with_a_seed_alone) {
   EXPECT_EQ(draw(seeded), draw(seeded));
   EXPECT_NE(draw({}), draw({}));
   double sum = 0, squares = 0;
-  for (double x : draw({.distribution = Distribution::normal, .first = 3, .second = 2, .seeded = true, .seed = 1})) sum += x, squares += (x - 3) * (x - 3);
+  for (double x : draw({.distribution = Distribution::normal, .first = 3, .second = 2, .seeded = true, .seed = 1}))
+    sum += x, squares += (x - 3) * (x - 3);
   EXPECT_NEAR(sum / 1000, 3, 0.3);
   EXPECT_NEAR(squares / 1000, 4, 0.8);
   for (double x : draw({.first = -1, .second = 1, .seeded = true})) EXPECT_TRUE(x >= -1 && x < 1);

@@ -9,7 +9,8 @@ namespace {
 std::vector<std::string> texts(const Op& op, Attributes a, const Array& src) { return run(op, std::move(a), {src})[0].strings; }
 
 TEST(StringConcat, broadcasts) {
-  EXPECT_EQ(run(ops::string_concat, None{}, {strings({2, 1}, {"a", "b"}), strings({2}, {"x", ""})})[0].strings, (std::vector<std::string>{"ax", "a", "bx", "b"}));
+  EXPECT_EQ(run(ops::string_concat, None{}, {strings({2, 1}, {"a", "b"}), strings({2}, {"x", ""})})[0].strings,
+            (std::vector<std::string>{"ax", "a", "bx", "b"}));
 }
 
 TEST(StringSplit, by_blanks_and_by_a_delimiter) {
@@ -26,10 +27,13 @@ TEST(StringNormalize, drops_stop_words_and_changes_case) {
   EXPECT_EQ(texts(ops::string_normalize, StringNormalize{CaseChange::upper, false, {"MONDAY"}}, days),
             (std::vector<std::string>{"TUESDAY", "\xc3\x89T\xc3\x89 \xd0\x94\xd0\xaf"}));
   EXPECT_EQ(texts(ops::string_normalize, StringNormalize{CaseChange::none, true, {"monday"}}, days).size(), 3u);
-  EXPECT_EQ(texts(ops::string_normalize, StringNormalize{CaseChange::lower, false, {"a"}}, strings({1, 2}, {"A", "a"})), (std::vector<std::string>{""}));
+  EXPECT_EQ(texts(ops::string_normalize, StringNormalize{CaseChange::lower, false, {"a"}}, strings({1, 2}, {"A", "a"})),
+            (std::vector<std::string>{""}));
 }
 
-bool matches(const std::string& pattern, const std::string& s) { return run(ops::regex_match, RegexMatch{pattern}, {strings({1}, {s})})[0].integer(0) != 0; }
+bool matches(const std::string& pattern, const std::string& s) {
+  return run(ops::regex_match, RegexMatch{pattern}, {strings({1}, {s})})[0].integer(0) != 0;
+}
 
 TEST(RegexMatch, the_whole_string) {
   EXPECT_TRUE(matches("a|bc*", "bccc"));
@@ -48,7 +52,8 @@ TEST(RegexMatch, the_whole_string) {
   EXPECT_TRUE(matches("(?:a*)*b", "aab"));
   EXPECT_TRUE(matches("(?P<n>a)+?\\.", "aa."));
   EXPECT_FALSE(matches("(a*)*b", std::string(2000, 'a')));
-  for (const char* bad : {"(", ")", "[a", "*a", "a{2,1}", "\\q", "a\\", "[b-a]", "(?i)a"}) expect_error(Code::bad_model, "the pattern of regex_match", [&] { matches(bad, ""); });
+  for (const char* bad : {"(", ")", "[a", "*a", "a{2,1}", "\\q", "a\\", "[b-a]", "(?i)a"})
+    expect_error(Code::bad_model, "the pattern of regex_match", [&] { matches(bad, ""); });
   expect_error(Code::not_supported, "steps", [] { matches("((a{900}){900}){900}", ""); });
 }
 
@@ -70,7 +75,8 @@ TEST(Ngrams, counted_with_skips_and_weighed) {
 }
 
 TEST(Lookup, by_equal_keys) {
-  expect_integers(run(ops::lookup, None{}, {reals({3}, {1.5, NAN, -0.0}), reals({3}, {0, 1.5, NAN}), list({7, 8, 9}), list({-1})})[0], {3}, {8, 9, 7});
+  expect_integers(run(ops::lookup, None{}, {reals({3}, {1.5, NAN, -0.0}), reals({3}, {0, 1.5, NAN}), list({7, 8, 9}), list({-1})})[0], {3},
+                  {8, 9, 7});
   expect_reals(run(ops::lookup, None{}, {strings({2}, {"b", "z"}), strings({2}, {"a", "b"}), reals({2}, {1, 2}), reals({1}, {9})})[0], {2}, {2, 9});
 }
 

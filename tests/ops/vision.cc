@@ -35,14 +35,15 @@ TEST(RoiAlign, means_of_samples) {
 TEST(DeformConv, moves_its_taps) {
   const Array image = counting({1, 1, 3, 3}), weight = reals({1, 1, 1, 1}, {2});
   Array offset = reals({1, 2, 3, 3}, std::vector<double>(18));
-  offset.real(0) = 0.5;   // y of the first place
-  offset.real(17) = 1;    // x of the last one, which then lies outside
+  offset.real(0) = 0.5;  // y of the first place
+  offset.real(17) = 1;   // x of the last one, which then lies outside
   expect_reals(run(ops::deform_conv, DeformConv{}, {image, weight, offset})[0], {1, 1, 3, 3}, {3, 2, 4, 6, 8, 10, 12, 14, 0});
 }
 
 TEST(NonMaxSuppression, keeps_the_best_of_what_overlaps) {
   const Array boxes = reals({1, 3, 4}, {0, 0, 1, 1, 1, 1, 0, 0.1, 5, 5, 6, 6}), scores = reals({1, 1, 3}, {0.5, 0.9, 0.7});
-  expect_integers(run(ops::non_max_suppression, NonMaxSuppression{}, {boxes, scores, list({9}), reals({1}, {0.5}), reals({1}, {0})})[0], {2, 3}, {0, 0, 1, 0, 0, 2});
+  expect_integers(run(ops::non_max_suppression, NonMaxSuppression{}, {boxes, scores, list({9}), reals({1}, {0.5}), reals({1}, {0})})[0], {2, 3},
+                  {0, 0, 1, 0, 0, 2});
   expect_integers(run(ops::non_max_suppression, NonMaxSuppression{}, {boxes, scores, list({1})})[0], {1, 3}, {0, 0, 1});
   expect_integers(run(ops::non_max_suppression, NonMaxSuppression{}, {boxes, scores})[0], {0, 3}, {});
 }
@@ -53,8 +54,11 @@ TEST(CenterCropPad, alike_on_both_sides) {
 }
 
 TEST(ColumnsToImage, adds_what_overlaps) {
-  expect_reals(run(ops::columns_to_image, ColumnsToImage{}, {reals({1, 2, 2}, {1, 2, 3, 4}), list({1, 3}), list({1, 2})})[0], {1, 1, 1, 3}, {1, 5, 4});
-  expect_error(Code::bad_input, "3 places", [&] { run(ops::columns_to_image, ColumnsToImage{}, {reals({1, 2, 2}, {1, 2, 3, 4}), list({1, 4}), list({1, 2})}); });
+  expect_reals(run(ops::columns_to_image, ColumnsToImage{}, {reals({1, 2, 2}, {1, 2, 3, 4}), list({1, 3}), list({1, 2})})[0], {1, 1, 1, 3},
+               {1, 5, 4});
+  expect_error(Code::bad_input, "3 places", [&] {
+    run(ops::columns_to_image, ColumnsToImage{}, {reals({1, 2, 2}, {1, 2, 3, 4}), list({1, 4}), list({1, 2})});
+  });
 }
 
 TEST(MaxUnpool, puts_elements_back) {

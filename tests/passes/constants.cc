@@ -16,7 +16,8 @@ graph(%x: f32[n, 2])
   %u = mul(%t, f32 2)
   %y = matmul(%x, %u)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2])
   %u = constant f32[2, 2] [2, 6, 4, 8]
   %y = matmul(%x, %u)
@@ -31,7 +32,8 @@ graph(%x: f32[2, 3, n])
   %a = mul(%s, s64[2] [2, 1])
   %y = cast(%a) {to = f32}
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[2, 3, n])
   %y = constant f32[2] [4, 3]
   return %y
@@ -81,7 +83,8 @@ graph(%x: f32[2])
   %q = add(%p, %b)
   %r = add(%q, %c)
   return %r
-)", R"(
+)",
+              R"(
 graph(%x: f32[2])
   %a = constant f32[2] [1, 2]
   %c = constant f32[2] [1, 3]
@@ -101,7 +104,8 @@ graph(%x: f32[n, 4])
   %d = neg(%a)
   %e = neg(%b)
   return %d, %e, %c
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 4])
   %a = softmax(%x)
   %c = softmax(%x) {axis = 0}
@@ -117,7 +121,8 @@ graph(%x: f32[1, 1, 4, 4])
   %b = relu(%x)
   %c = neg(%b)
   return %a
-)", R"(
+)",
+              R"(
 graph(%x: f32[1, 1, 4, 4])
   %a = max_pool(%x) {kernel_shape = [2, 2]}
   return %a
@@ -135,7 +140,8 @@ graph(%flag: bool[], %x: f32[2], %unread: f32[3])
     graph(%x: f32[2], %u: f32[3], %w: f32[2])
       return %x
   return %y
-)", R"(
+)",
+              R"(
 graph(%flag: bool[], %x: f32[2], %unread: f32[3])
   %y = if(%flag, %x)
     graph(%x: f32[2])
@@ -161,7 +167,8 @@ graph(%x: f32[n])
       return %b, %a
   %r = add(%y, %z)
   return %r
-)", R"(
+)",
+              R"(
 graph(%x: f32[n])
   %w = constant f32[1] [3]
   %a = mul(%x, %w)
@@ -190,7 +197,8 @@ graph(%flag: bool[], %x: f32[4])
     graph(%x: f32[4], %same: bool[1])
       return %x
   return %y
-)", R"(
+)",
+                  R"(
 graph(%flag: bool[], %x: f32[4])
   %y = if(%flag, %x)
     graph(%x: f32[4])

@@ -17,7 +17,8 @@ graph(%x: f32[n, 1, 4, 4])
   %s = mul(%a, %scale)
   %y = add(%s, %shift)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 1, 4, 4])
   %w = constant f32[2, 1, 1, 1] [1.5, 8]
   %b = constant f32[2] [0.75, -2]
@@ -34,7 +35,8 @@ graph(%x: f32[n, 2, 3])
   %a = conv(%x, %w) {group = 2}
   %y = sub(%a, %shift)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2, 3])
   %w = constant f32[2, 1, 1] [3, 4]
   %b = constant f32[2] [-0.25, -2]
@@ -54,7 +56,8 @@ graph(%x: f32[n, 2])
   %b = matmul(%x, %v) {transpose_b = true}
   %q = div(%b, f32 4)
   return %p, %q
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2])
   %w = constant f32[2, 3] [2, 2, 1.5, 8, 5, 3]
   %v = constant f32[3, 2] [0.25, 0.5, 0.75, 1, 1.25, 1.5]
@@ -84,7 +87,8 @@ graph(%x: f32[n, 3, 4, 4], %r: f32[n, 2, 4, 4])
   %l = add(%r, %k)
   %y = clip(%l, f32 0, f32 6)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3, 4, 4], %r: f32[n, 2, 4, 4])
   %w = constant f32[2, 3, 1, 1] random 1
   %b = constant f32[1, 2, 1, 1] [1, 2]
@@ -101,7 +105,8 @@ graph(%x: f32[n, 4])
   %r = softmax(%x)
   %y = add(%a, %r)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 4])
   %w = constant f32[4, 4] random 1
   %r = softmax(%x)
@@ -137,7 +142,8 @@ graph(%x: f32[n, 3], %y: f32[3])
   %c = greater(%m, f32 0)
   %z = where(%c, %m, %x)
   return %z
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3], %y: f32[3])
   %z = pointwise(%x, %y, f32 0) {add(0, 1); sigmoid(3); mul(3, 4); greater(5, 2); where(6, 5, 0)}
   return %z
@@ -151,7 +157,8 @@ graph(%gate: f32[n, 3, 1, 1], %x: f32[n, 3, 4, 4])
   %y = mul(%x, %s)
   %z = relu(%y)
   return %z, %y
-)", R"(
+)",
+              R"(
 graph(%gate: f32[n, 3, 1, 1], %x: f32[n, 3, 4, 4])
   %s = pointwise(%gate) {sigmoid(0)}
   %y = pointwise(%x, %s) {mul(0, 1)}
@@ -171,7 +178,8 @@ graph(%x: f32[n, 4], %r: f32[n, 4])
   %a = matmul(%x, %w, %r) then mul(0, 1)
   %y = pointwise(%r, %a) {sigmoid(1); mul(1, 2); add(3, 0)}
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 4], %r: f32[n, 4])
   %w = constant f32[4, 4] random 1
   %y = matmul(%x, %w, %r) then mul(0, 1); sigmoid(2); mul(2, 3); add(4, 1)

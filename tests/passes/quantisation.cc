@@ -22,7 +22,8 @@ graph(%x: f32[n, 2, 3, 3])
   %cq = quantize(%c, f32 0.1, u8 100)
   %y = dequantize(%cq, f32 0.1, u8 100)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[2, 2, 1, 1] scale [0.5, 0.25] zero [0, 0] axis 0 [1, -2, 3, 4]
   %b = constant s32[2] scale [0.01, 0.005] zero [0, 0] axis 0 [10, -20]
@@ -46,7 +47,8 @@ graph(%x: f32[n, 2])
   %a = matmul(%x, %w)
   %b = matmul(%x, %by_row)
   return %a, %b
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 2])
   %w = constant u8[2, 3] scale [0.5, 0.25, 2] zero [1, 2, 3] axis 1 [1, 2, 3, 4, 5, 6]
   %w8 = constant u8[2, 3] [1, 2, 3, 4, 5, 6]
@@ -69,7 +71,8 @@ graph(%x: f32[n, 4], %r: f32[n, 4])
   %cq: u8[n, 4] scale 0.1 zero 0 = identity(%c)
   %y = identity(%cq)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 4], %r: f32[n, 4])
   %w = constant s8[4, 4] scale 0.5 zero 0 [1, -2, 3, 4, 5, 6, -7, 8, 1, 2, 3, 4, 5, 6, 7, -8]
   %q: u8[n, 4] scale 0.02 zero 128 = identity(%x)
@@ -89,7 +92,8 @@ graph(%x: f32[2, 3])
   %tq = quantize(%t, f32 0.02, u8 128)
   %y = dequantize(%tq, f32 0.02, u8 128)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[2, 3])
   %q: u8[2, 3] scale 0.02 zero 128 = identity(%x)
   %t: u8[3, 2] scale 0.02 zero 128 = transpose(%q)
@@ -105,7 +109,8 @@ graph(%x: f32[n, 3])
   %d = identity(%q)
   %y = sigmoid(%d)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3])
   %a = div(%x, f32 0.5)
   %r = round(%a)
@@ -114,7 +119,8 @@ graph(%x: f32[n, 3])
   %d = identity(%q)
   %y = sigmoid(%d)
   return %y
-)", 1e-6);
+)",
+              1e-6);
 }
 
 TEST(QuantiseTypes, other_scales_and_other_readers_stay) {
@@ -149,7 +155,8 @@ graph(%x: f32[n, 2, 3, 3])
   %sd = dequantize(%sq, f32 0.1, u8 7)
   %g = reduce(%sd) {kind = mean, axes = [2, 3]}
   return %g
-)", R"(
+)",
+                  R"(
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[2, 2, 1, 1] scale 0.5 zero 0 [1, -2, 3, 4]
   %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)

@@ -17,7 +17,8 @@ graph(%x: f32[n, 3])
   %e = pow(%d, f32 1)
   %y = relu(%e)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3])
   %y = relu(%x)
   return %y
@@ -42,7 +43,8 @@ graph(%x: f32[n])
   %c = pow(%s, f32 0.5)
   %d = pow(%s, f32 -1)
   return %a, %b, %c, %d
-)", R"(
+)",
+              R"(
 graph(%x: f32[n])
   %s = abs(%x)
   %a = mul(%s, %s)
@@ -71,7 +73,8 @@ graph(%x: f32[n], %c: bool[n])
   %q = logical_not(%p)
   %y = where(%q, %e, %x)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n], %c: bool[n])
   %d = abs(%x)
   %y = where(%c, %d, %x)
@@ -104,7 +107,8 @@ graph(%x: f16[n])
   %c = cast(%b) {to = f16}
   %y = neg(%c)
   return %y
-)", "graph(%x: f16[n]) %y = neg(%x) return %y", 0);
+)",
+              "graph(%x: f16[n]) %y = neg(%x) return %y", 0);
   expect_unchanged("simplify", "graph(%x: f32[n]) %a = cast(%x) {to = f16} %y = cast(%a) return %y");
 }
 
@@ -118,12 +122,14 @@ graph(%x: f32[n, 3, 4, 1])
   %e = flatten(%d) {axis = 2}
   %y = relu(%e)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3, 4, 1])
   %e = reshape(%x, s64[2] [-1, 12])
   %y = relu(%e)
   return %y
-)", 0);
+)",
+              0);
 }
 
 TEST(SimplifyShapes, a_way_there_and_back_is_none) {
@@ -133,7 +139,8 @@ graph(%x: f32[n, m, 4])
   %b = squeeze(%a) {axes = [1]}
   %y = relu(%b)
   return %y
-)", "graph(%x: f32[n, m, 4]) %y = relu(%x) return %y", 0);
+)",
+              "graph(%x: f32[n, m, 4]) %y = relu(%x) return %y", 0);
 }
 
 TEST(SimplifyShapes, several_symbols_keep_their_target) {
@@ -144,13 +151,15 @@ graph(%x: f32[n, m, 4])
   %a = unsqueeze(%x) {axes = [1]}
   %y = reshape(%a, %t)
   return %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, m, 4])
   %s = shape(%x) {end = 2}
   %t = concat(%s, s64[2] [2, 2]) {axis = 0}
   %y = reshape(%x, %t)
   return %y
-)", 0);
+)",
+              0);
 }
 
 TEST(SimplifyShapes, ops_that_do_nothing) {
@@ -165,7 +174,8 @@ graph(%x: f32[2, 3])
   %g = reshape(%f, s64[2] [2, 3])
   %y = relu(%g)
   return %y
-)", "graph(%x: f32[2, 3]) %y = relu(%x) return %y", 0);
+)",
+              "graph(%x: f32[2, 3]) %y = relu(%x) return %y", 0);
 }
 
 TEST(SimplifyShapes, a_slice_backwards_is_kept) {
@@ -178,7 +188,8 @@ graph(%x: f32[n, 2], %y: f32[n, 3])
   %a = concat(%x, %y) {axis = 1}
   %b = concat(%y, %a, %x) {axis = -1}
   return %b
-)", "graph(%x: f32[n, 2], %y: f32[n, 3]) %b = concat(%y, %x, %y, %x) {axis = -1} return %b", 0);
+)",
+              "graph(%x: f32[n, 2], %y: f32[n, 3]) %b = concat(%y, %x, %y, %x) {axis = -1} return %b", 0);
 }
 
 TEST(SimplifyShapes, a_transpose_that_keeps_the_order_is_a_reshape) {
@@ -193,11 +204,13 @@ graph(%x: f32[n, 3, h, w])
   %b = transpose(%a) {perm = [0, 3, 1, 2]}
   %c = transpose(%a) {perm = [0, 2, 1, 3]}
   return %b, %c
-)", R"(
+)",
+              R"(
 graph(%x: f32[n, 3, h, w])
   %c = transpose(%x) {perm = [0, 3, 2, 1]}
   return %x, %c
-)", 0);
+)",
+              0);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ graph(%x: f32[b, 2, s, 4], %past: f32[b, 2, p, 4])
   %y = mul(%present, f32 2)
   tie %present -> %past
   return %present, %y
-)", R"(
+)",
+              R"(
 graph(%x: f32[b, 2, s, 4], %past: f32[b, 2, p, 4] room[b, 2, capacity, 4] at 0)
   %present = append(%past, %x) {axis = 2}
   %y = mul(%present, f32 2)
@@ -34,7 +35,8 @@ graph(%first: bool[], %whole: f32[b, s + p, 4], %x: f32[b, s, 4], %past: f32[b, 
       return %longer
   tie %present -> %past
   return %present
-)", R"(
+)",
+              R"(
 graph(%first: bool[], %whole: f32[b, s + p, 4], %x: f32[b, s, 4], %past: f32[b, p, 4] room[b, capacity, 4] at 0)
   %present: f32[b, s + p, 4] room[b, capacity, 4] at 0 = if(%first, %whole, %x, %past)
     graph then(%whole: f32[b, s + p, 4], %x: f32[b, s, 4], %past: f32[b, p, 4] room[b, capacity, 4] at 0)
@@ -94,7 +96,8 @@ graph(%q: f32[b, 6, s, 4], %k: f32[b, 3, t, 4])
   %kr = reshape(%kt, s64[4] [0, 6, -1, 4])
   %p = matmul(%q, %kr, f32 0.5) {transpose_b = true} then mul(0, 1)
   return %p
-)", R"(
+)",
+              R"(
 graph(%q: f32[b, 6, s, 4], %k: f32[b, 3, t, 4])
   %ku = unsqueeze(%k) {axes = [2]}
   %kt = tile(%ku, s64[5] [1, 1, 2, 1, 1])
@@ -122,7 +125,8 @@ graph(%p: f32[6, s, t], %v: f32[3, t, 4])
   %vr = reshape(%vt, s64[3] [6, -1, 4])
   %y = matmul(%p, %vr)
   return %y
-)", R"(
+)",
+              R"(
 graph(%p: f32[6, s, t], %v: f32[3, t, 4])
   %vu = unsqueeze(%v) {axes = [1]}
   %n = shape(%v) {start = 1, end = 2}

@@ -80,9 +80,7 @@ TEST(Packing, ends_with_the_failure_of_a_source) {
         planned(unreadable(reads, failing), workers);
         ADD_FAILURE() << "no error for " << workers << " threads, read " << failing;
       } catch (const Error& e) { EXPECT_EQ(e.code(), Code::io); }
-      if (workers == 1) {
-        EXPECT_EQ(reads, failing + 1) << "nothing is read after a failure";
-      }
+      if (workers == 1) { EXPECT_EQ(reads, failing + 1) << "nothing is read after a failure"; }
     }
   }
 }

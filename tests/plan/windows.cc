@@ -33,7 +33,8 @@ TEST(Windows, are_read_where_they_lie_by_kernels_that_go_by_strides) {
 }
 
 TEST(Windows, are_copied_for_kernels_that_take_no_gaps) {
-  for (const char* body : {"  %y = softmax(%present)", "  %g = constant f32[4] random 1\n  %y = rms_norm(%present, %g)", "  %y = cast(%present) {to = f16}"}) {
+  for (const char* body :
+       {"  %y = softmax(%present)", "  %g = constant f32[4] random 1\n  %y = rms_norm(%present, %g)", "  %y = cast(%present) {to = f16}"}) {
     const auto plan = planned(body);
     EXPECT_EQ(count(*plan, "append"), 1) << body;
     EXPECT_EQ(plan->summary.by_reference, 0) << body;

@@ -392,7 +392,8 @@ TEST(Enforcement, tools_work_where_all_is_allowed_and_text_reaches_a_disk_only_w
   EXPECT_NE(tools.run("run M --random 7", "s.tenon", key).text.find("s.tenon " + unchecked), std::string::npos);
   EXPECT_EQ(tools.run("run M --random 7", "s.tenon", key + " --signer any").text.find("unsigned"), std::string::npos) << "this will do";
   for (const char* command : {"inspect M", "verify M"})
-    for (const char* any : {"", " --signer any"}) EXPECT_NE(tools.run(command, "s.tenon", key + any).text.find("  " + unchecked), std::string::npos) << command;
+    for (const char* any : {"", " --signer any"})
+      EXPECT_NE(tools.run(command, "s.tenon", key + any).text.find("  " + unchecked), std::string::npos) << command;
   EXPECT_EQ(tools.run("unseal M -o N", "s.tenon", key).status, 0);
   EXPECT_EQ(seal::slurp(tools.folder / "new"), seal::slurp(tools.folder / "m.onnx"));
   EXPECT_EQ(tools.run("seal M -o N", "s.tenon", key).status, 2) << "sealed already";

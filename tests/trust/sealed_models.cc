@@ -144,9 +144,7 @@ TEST(SealedModel, opens_from_memory_as_from_a_file) {
   EXPECT_EQ(load([](SealedOptions& s) { s.keys = with_key(9).sealed.keys; }), "kSealNoKey");
   EXPECT_EQ(load([](SealedOptions& s) { s.signers = {std::string(64, 'a')}; }), "kSealUnsigned");
 
-  const auto cut = [&](size_t n) {
-    return outcome([&] { Model::from_memory(bytes.data(), static_cast<int64_t>(n), with_key()); });
-  };
+  const auto cut = [&](size_t n) { return outcome([&] { Model::from_memory(bytes.data(), static_cast<int64_t>(n), with_key()); }); };
   EXPECT_EQ(cut(4095), "kNotSealed");
   EXPECT_EQ(cut(4096), "kSealTruncated");
   EXPECT_EQ(cut(bytes.size() - 1), "kSealTruncated");
