@@ -8,9 +8,6 @@
 #include "kernels/cpu/tile.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable conv_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int64_t kPanelBytes = 256 << 10, kBandBytes = 192 << 10;
@@ -437,5 +434,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable conv_table{kKernels, 3};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

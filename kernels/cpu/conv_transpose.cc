@@ -7,9 +7,6 @@
 #include "kernels/cpu/tile.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable conv_transpose_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int64_t kBandBytes = 192 << 10;
@@ -217,5 +214,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable conv_transpose_table{kKernels, 1};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

@@ -6,9 +6,6 @@
 #include "kernels/cpu/epilogue.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable depthwise_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int kStrip = kRegisters == 32 ? 14 : 10;
@@ -188,5 +185,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable depthwise_table{kKernels, 1};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

@@ -4,9 +4,6 @@
 #include "ops/trilu.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable fill_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int64_t kChunk = 16384;
@@ -79,5 +76,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable fill_table{kKernels, 2};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

@@ -10,9 +10,6 @@
 #include "kernels/cpu/gemm_shape.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable gemm_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int64_t kDepth = 512;  // of k in one pass
@@ -351,5 +348,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable gemm_table{kKernels, 4};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

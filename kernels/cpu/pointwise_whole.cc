@@ -7,9 +7,6 @@
 #include "ops/whole.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable pointwise_whole_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int kRows = 8, kOperandsHere = 6;
@@ -171,5 +168,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable pointwise_whole_table{kKernels, 1};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

@@ -6,9 +6,6 @@
 #include "kernels/cpu/tile.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable recurrent_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int64_t kRows = tile_rows(kTileVectors);  // of a batch that run together
@@ -148,5 +145,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable recurrent_table{kKernels, 2};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

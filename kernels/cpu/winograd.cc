@@ -7,9 +7,6 @@
 #include "kernels/cpu/tile.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX512VNNI__)
-extern const KernelTable winograd_table{nullptr, 0};  // nothing that the level below lacks
-#else
 namespace {
 
 constexpr int kSide = 6, kResult = 4, kProducts = kSide * kSide;
@@ -292,5 +289,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable winograd_table{kKernels, 1};
-#endif
 }  // namespace tenon::cpu::TENON_ISA
