@@ -70,7 +70,9 @@ int inspect(const ModelOptions& options, bool as_json) {
                 {"ops", i.ops},
                 {"parameters", i.parameters},
                 {"parameter_bytes", i.parameter_bytes},
-                {"multiply_adds", i.multiply_adds}};
+                {"multiply_adds", i.multiply_adds},
+                {"weight_bytes", i.weight_bytes},
+                {"working_bytes", i.working_bytes}};
     if (model.origin().sealed) out["sealed"] = json_of(model.origin(), i.sealed);
     std::printf("%s\n", out.dump().c_str());
     return kGood;
@@ -88,6 +90,11 @@ int inspect(const ModelOptions& options, bool as_json) {
               bytes_text(static_cast<double>(i.parameter_bytes)).c_str());
   if (i.multiply_adds >= 0) std::printf(", %s multiply-adds a run", count_text(static_cast<double>(i.multiply_adds)).c_str());
   std::printf("\n");
+  if (i.weight_bytes >= 0) {
+    std::printf("  memory: %s of weights", bytes_text(static_cast<double>(i.weight_bytes)).c_str());
+    if (i.working_bytes >= 0) std::printf(", %s for a session", bytes_text(static_cast<double>(i.working_bytes)).c_str());
+    std::printf("\n");
+  }
   return kGood;
 }
 

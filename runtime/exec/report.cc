@@ -3,6 +3,7 @@
 
 #include "exec/model.h"
 #include "ir/text.h"
+#include "plan/frame.h"
 #include "plan/work.h"
 
 namespace tenon {
@@ -35,6 +36,26 @@ void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspectio
     }
     macs += inner + multiply_adds(g, n, values);
   }
+}
+
+// What a session takes at the likely sizes; -1 where inputs of zeros do not fit the model.
+int64_t working_bytes(const std::shared_ptr<const Plan>& plan, int64_t limit) {
+  Graph g = detached(plan->graph);
+  const std::vector<int64_t> values = Likely(*g.extents, plan->options).values();
+  std::vector<OwnedTensor> inputs;
+  try {
+    Frame frame(plan, limit);
+    for (size_t i = 0; i < g.inputs.size(); ++i) {
+      const Type& t = g.value(g.inputs[i]).type;
+      if (t.container != Container::tensor || t.dtype == DType::string) return -1;
+      std::vector<int64_t> shape;
+      for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
+      inputs.emplace_back(t.dtype, shape);
+      frame.set_input(static_cast<int>(i), inputs.back().view());
+    }
+    frame.bind();
+    return frame.arena_bytes();
+  } catch (const Error&) { return -1; }
 }
 
 void explain_plan(const Plan& plan, PlanReport& out) {
@@ -72,6 +93,10 @@ Inspection inspect(const Model::Impl& m) {
   PlanOptions options = m.plan_options;
   inspect_graph(m.graph, Likely(*m.graph.extents, options).values(), out, macs);
   out.multiply_adds = static_cast<int64_t>(macs);
+  if (m.plan) {
+    out.weight_bytes = m.plan->summary.packed_bytes + m.plan->summary.constant_bytes;
+    out.working_bytes = working_bytes(m.plan, m.options.memory_limit);
+  }
   return out;
 }
 
