@@ -137,8 +137,9 @@ struct Inspection {
   int nodes = 0;
   int64_t parameters = 0, parameter_bytes = 0;
   int64_t multiply_adds = -1;  // of one run at the likely sizes; -1 where not known
-  int64_t weight_bytes = -1;   // of constants and packed weights in memory; -1 for a model without a plan
-  int64_t working_bytes = -1;  // of one session at the likely sizes; -1 where data decide or there is no plan
+  int64_t weight_bytes = -1;   // packed, and as stored where steps read them so; -1 for a model without a plan
+  int64_t working_bytes = -1;  // of one session at the likely sizes; -1 where data or branches decide, or there is no plan
+  bool open = false;           // the operators depend on sizes or integers that only a run tells: no nodes are known before
   SealedNotes sealed;
 };
 

@@ -66,6 +66,7 @@ int inspect(const ModelOptions& options, bool as_json) {
                 {"format", i.format},
                 {"inputs", json_of(model.inputs())},
                 {"outputs", json_of(model.outputs())},
+                {"open", i.open},
                 {"nodes", i.nodes},
                 {"ops", i.ops},
                 {"parameters", i.parameters},
@@ -81,6 +82,10 @@ int inspect(const ModelOptions& options, bool as_json) {
   if (model.origin().sealed) print_sealed(model.origin(), i.sealed);
   print_ports("in", model.inputs());
   print_ports("out", model.outputs());
+  if (i.open) {
+    std::printf("  operators depend on what the inputs are: the model is built when they are known, for each size and switch once\n");
+    return kGood;
+  }
   std::vector<std::pair<int, std::string>> ops;
   for (const auto& [op, count] : i.ops) ops.emplace_back(-count, op);
   std::sort(ops.begin(), ops.end());

@@ -38,6 +38,17 @@ void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspectio
   }
 }
 
+int64_t weight_bytes(const Plan& plan) {
+  int64_t n = plan.summary.packed_bytes + plan.summary.constant_bytes;
+  for (const PlannedStep& p : plan.steps)
+    for (const auto& sub : p.subplans) n += weight_bytes(*sub);
+  return n;
+}
+
+bool has_branches(const Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlannedStep& p) { return !p.subplans.empty(); });
+}
+
 // What a session takes at the likely sizes; -1 where inputs of zeros do not fit the model.
 int64_t working_bytes(const std::shared_ptr<const Plan>& plan, int64_t limit) {
   Graph g = detached(plan->graph);
@@ -93,9 +104,10 @@ Inspection inspect(const Model::Impl& m) {
   PlanOptions options = m.plan_options;
   inspect_graph(m.graph, Likely(*m.graph.extents, options).values(), out, macs);
   out.multiply_adds = static_cast<int64_t>(macs);
+  out.open = m.per_size;
   if (m.plan) {
-    out.weight_bytes = m.plan->summary.packed_bytes + m.plan->summary.constant_bytes;
-    out.working_bytes = working_bytes(m.plan, m.options.memory_limit);
+    out.weight_bytes = weight_bytes(*m.plan);
+    if (!has_branches(*m.plan)) out.working_bytes = working_bytes(m.plan, m.options.memory_limit);
   }
   return out;
 }

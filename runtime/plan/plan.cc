@@ -319,7 +319,7 @@ class Planner {
       if (places_[r].kind == Place::none && g.is_constant(r)) {
         places_[r] = {Place::constant, static_cast<int32_t>(plan_->constants.size())};
         plan_->constants.push_back(read[r] ? constant_data(r) : g.values[r].constant->view());
-        plan_->summary.constant_bytes += g.values[r].constant->bytes;
+        if (read[r]) plan_->summary.constant_bytes += g.values[r].constant->bytes;
       }
       if (places_[r].kind == Place::none && g.values[r].producer == kNone && g.values[r].content) {
         places_[r] = {Place::content, static_cast<int32_t>(plan_->contents.size())};

@@ -61,7 +61,7 @@ struct ContentPlan {
 struct PlanSummary {
   int steps = 0, by_reference = 0, reorders = 0;
   double pack_ms = 0;
-  int64_t packed_bytes = 0, constant_bytes = 0;
+  int64_t packed_bytes = 0, constant_bytes = 0;  // constants: those that steps read as stored
 };
 
 struct Plan {
