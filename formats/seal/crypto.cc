@@ -7,6 +7,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace tenon::seal {
@@ -257,6 +258,19 @@ bool ed25519_verify(View public_key, View message, View signature) {
   wipe_registers();
   if (!fits) ERR_clear_error();
   return fits;
+}
+
+bool ed25519_low_order(View public_key) {
+  // The y of those points, also as y + p; the highest bit is the sign of x.
+  static constexpr const char* kY[] = {
+      "0000000000000000000000000000000000000000000000000000000000000000", "0100000000000000000000000000000000000000000000000000000000000000",
+      "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+      "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"};
+  Block<32> y;
+  std::copy(public_key.begin(), public_key.end(), y.begin());
+  y[31] &= 0x7f;
+  return std::find(std::begin(kY), std::end(kY), hex(y)) != std::end(kY);
 }
 
 bool equal_constant_time(View a, View b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }

@@ -62,6 +62,8 @@ Secret x25519(View secret, View public_key);
 Block<32> ed25519_public(View seed);
 Block<64> ed25519_sign(View seed, View message);
 bool ed25519_verify(View public_key, View message, View signature);
+// A public key of 32 bytes under which anybody can make signatures: a point of order 1, 2, 4 or 8, however it is encoded.
+bool ed25519_low_order(View public_key);
 
 bool equal_constant_time(View a, View b);
 

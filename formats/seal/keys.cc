@@ -150,11 +150,15 @@ Block<32> signer_from_text(std::string_view pem_or_hex) {
 
 Block<32> signer_from_file_or_hex(const std::string& argument) {
   Block<32> out;
-  if (from_hex(argument, out, true)) return out;
-  return at_file(argument, [&] {
-    const Secret bytes = read_key_file(argument, kMostPem, Code::seal_key_source, {.shared_file = true});
-    return signer_from_text(text(bytes));
-  });
+  if (!from_hex(argument, out, true)) {
+    out = at_file(argument, [&] {
+      const Secret bytes = read_key_file(argument, kMostPem, Code::seal_key_source, {.shared_file = true});
+      return signer_from_text(text(bytes));
+    });
+  }
+  if (ed25519_low_order(out))
+    throw Error(Code::seal_key_source, "the signer " + hex(out) + " is a point of low order: anybody can sign for it; ask for the right key");
+  return out;
 }
 
 std::string raw_key_principal(View key) { return "key:" + hex(View(sha256({ascii("TENON1 key name"), key})).first(16)); }

@@ -143,6 +143,7 @@ int check_policy(const PolicyCheck& o) {
 int verify_log(const std::vector<std::string>& files, const std::string& key, const std::string& witness) {
   Block<32> public_key;
   if (!from_hex(key, public_key, true)) throw Error(Code::bad_usage, "--pub is the 64 hex digits of the log's Ed25519 key");
+  if (ed25519_low_order(public_key)) throw Error(Code::bad_usage, "--pub is a point of low order: anybody can sign for it");
   const trust::AuditVerdict verdict = trust::verify_audit(files, public_key, witness.empty() ? std::nullopt : std::optional(witness));
   std::printf("%s\n", verdict.text.c_str());
   return verdict.exit;

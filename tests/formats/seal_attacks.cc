@@ -545,6 +545,20 @@ TEST(SealAttack, E20_signatures) {
   EXPECT_EQ(outcome([] { made_bytes({.blobs = {1}, .signers = {1, 1}}); }), "bad_usage");
 }
 
+// A message under a key of order 1 fits the signature (identity, 0), whatever it says.
+TEST(SealAttack, E20_signers_of_low_order_are_not_trusted) {
+  const std::string identity = "01" + std::string(62, '0');
+  Block<32> key{};
+  Block<64> forged{};
+  key[0] = forged[0] = 1;
+  EXPECT_TRUE(ed25519_verify(key, ascii("anything"), forged));
+  for (const std::string& hex : {identity, "01" + std::string(60, '0') + "80", std::string(64, '0'), "ec" + std::string(60, 'f') + "7f",
+                                 "ee" + std::string(60, 'f') + "ff", std::string("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"),
+                                 std::string("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")})
+    EXPECT_EQ(outcome([&] { signer_from_file_or_hex(hex); }), "kSealKeySource") << hex;
+  EXPECT_EQ(signer_from_file_or_hex(hex(ed25519_public(secret(1)))), ed25519_public(secret(1)));
+}
+
 TEST(SealAttack, E21_E22_a_key_holder_alters_weights) {
   const std::vector<Block<32>> signer = {ed25519_public(secret(1))};
   const Bytes original = made_bytes({.blobs = {3 * 4096}, .signers = {1}});
