@@ -299,11 +299,13 @@ TENON_INLINE inline I bits(V v) { return I(vreinterpretq_s32_f32(v)); }
 TENON_INLINE inline V from_bits(I v) { return V(vreinterpretq_f32_s32(v)); }
 #endif
 
-// Divided and rounded once. (The operator of xsimd 8.1 estimates on NEON.)
+// Rounded once. (Those of xsimd 8.1 estimate on NEON.)
 #if defined(__aarch64__)
 TENON_INLINE inline V quotient(V a, V b) { return V(vdivq_f32(a, b)); }
+TENON_INLINE inline V sqrt(V a) { return V(vsqrtq_f32(a)); }
 #else
 TENON_INLINE inline V quotient(V a, V b) { return a / b; }
+TENON_INLINE inline V sqrt(V a) { return xsimd::sqrt(a); }
 #endif
 
 // Shifts of each lane; to the right with the sign. (The operators of xsimd 8.1 refuse most counts on NEON.)
@@ -389,7 +391,6 @@ TENON_INLINE inline V fma(V a, V b, V c) {
 TENON_INLINE inline V abs(V a) { return from_bits(bits(a) & I(0x7fffffff)); }
 // The magnitude of a with the sign of b.
 TENON_INLINE inline V with_sign(V a, V b) { return from_bits((bits(a) & I(0x7fffffff)) | (bits(b) & I(INT32_MIN))); }
-TENON_INLINE inline V sqrt(V a) { return xsimd::sqrt(a); }
 TENON_INLINE inline V infinity(V) { return V(INFINITY); }
 TENON_INLINE inline bool any(Mask m) { return xsimd::any(m); }
 TENON_INLINE inline bool all(Mask m) { return xsimd::all(m); }
