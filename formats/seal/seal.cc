@@ -12,12 +12,14 @@ namespace tenon::seal {
 SealedFile::SealedFile(std::unique_ptr<Open> open) : open_(std::move(open)) {}
 SealedFile::~SealedFile() = default;
 
+std::unique_ptr<SealedFile> SealedFile::admitted(std::unique_ptr<Open> open, const OpenOptions& options) {
+  std::unique_ptr<SealedFile> out(new SealedFile(std::move(open)));
+  if (options.admit) options.admit(*out);
+  return out;
+}
+
 std::unique_ptr<SealedFile> SealedFile::open(const std::string& path, const OpenOptions& options) {
-  return guarded("cannot open", path, [&] {
-    std::unique_ptr<SealedFile> out(new SealedFile(open_steps(open_file(system_of(options), path), options, false)));
-    if (options.admit) options.admit(*out);
-    return out;
-  });
+  return guarded("cannot open", path, [&] { return admitted(open_steps(open_file(system_of(options), path), options, false), options); });
 }
 
 std::unique_ptr<SealedFile> SealedFile::open(View container, const OpenOptions& options) {
@@ -26,9 +28,7 @@ std::unique_ptr<SealedFile> SealedFile::open(View container, const OpenOptions& 
     open->file = open->memory.emplace(container).file();
     check_kind(open->file);
     open_steps(*open, options, false);
-    std::unique_ptr<SealedFile> out(new SealedFile(std::move(open)));
-    if (options.admit) options.admit(*out);
-    return out;
+    return admitted(std::move(open), options);
   });
 }
 

@@ -68,6 +68,8 @@ class SealedFile {
 
   struct Open;  // what steps 1 to 7 leave; for the other functions of the container
   explicit SealedFile(std::unique_ptr<Open> open);
+  // Step 8: what is open, if options.admit lets it.
+  static std::unique_ptr<SealedFile> admitted(std::unique_ptr<Open> open, const OpenOptions& options);
 
  private:
   std::unique_ptr<Open> open_;

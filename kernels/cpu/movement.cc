@@ -18,8 +18,6 @@ const A& attributes(const Step& s) {
   return *static_cast<const A*>(s.attributes);
 }
 
-int64_t from_front(int64_t axis, int rank) { return axis < 0 ? axis + rank : axis; }
-
 const char* reject_elements(const Step& s) {
   if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
   // Parts of a concat may be stored with scales of their own, and so may src and dst of anything.

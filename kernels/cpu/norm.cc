@@ -54,7 +54,7 @@ template <bool centred>
 void run_rows(const Step& s, const Context& context) noexcept {
   const auto& a = *static_cast<const LayerNorm*>(s.attributes);
   const Operand& src = *s.src;
-  const int axis = static_cast<int>(a.axis < 0 ? a.axis + src.rank : a.axis);
+  const int axis = static_cast<int>(from_front(a.axis, src.rank));
   const int64_t rows = count(src, 0, axis), n = count(src, axis, src.rank);
   const float *from = data(src), *scale = data(s.src[1]), *bias = has(s, 2) ? data(s.src[2]) : nullptr;
   float* to = mutable_data(*s.dst);

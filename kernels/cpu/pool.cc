@@ -42,18 +42,30 @@ Taps taps(const Geometry& g, int axis, int64_t i) {
 }
 
 template <bool average>
-TENON_INLINE inline V joined(V a, V v) {
-  return average ? a + v : most(a, v);
+V nothing() {
+  return V(average ? 0.f : -INFINITY);
 }
+
+// `sum` with `count` taps that lie `step` apart.
+template <bool average, class Read>
+TENON_INLINE inline V joined(V sum, const float* at, int64_t count, int64_t step, Read read) {
+  for (; count > 0; --count, at += step) {
+    const V v = read(at);
+    sum = average ? sum + v : most(sum, v);
+  }
+  return sum;
+}
+
+constexpr auto whole = [](const float* at) TENON_INLINE { return load(at); };
 
 template <bool average, class Read>
 TENON_INLINE inline V window(const float* src, const int64_t* step, const Geometry& g, const Taps* t, float scale, Read read) {
-  V sum(average ? 0.f : -INFINITY);
+  V sum = nothing<average>();
   for (int64_t z = t[0].first; z < t[0].first + t[0].count; ++z)
     for (int64_t y = t[1].first; y < t[1].first + t[1].count; ++y) {
       const float* at = src + (t[0].origin + z * g.dilation[0]) * step[0] + (t[1].origin + y * g.dilation[1]) * step[1];
       at += (t[2].origin + t[2].first * g.dilation[2]) * step[2];
-      for (int64_t x = t[2].count; x > 0; --x, at += g.dilation[2] * step[2]) sum = joined<average>(sum, read(at));
+      sum = joined<average>(sum, at, t[2].count, g.dilation[2] * step[2], read);
     }
   return average ? sum * V(scale) : sum;
 }
@@ -127,17 +139,14 @@ void run_wide(const Step& s, const Context& context, const Geometry& g, const Ba
       for (int64_t y = first; y < last; ++y)
         for (int64_t x = 0; x < g.dst[2]; ++x) {
           const Taps along = taps(g, 2, x);
-          V sum(average ? 0.f : -INFINITY);
           const float* at = src + y * row + (along.origin + along.first * g.dilation[2]) * kLanes;
-          for (int64_t i = 0; i < along.count; ++i) sum = joined<average>(sum, load(at + i * g.dilation[2] * kLanes));
-          store(rows + (y - first) * pooled + x * kLanes, sum);
+          store(rows + (y - first) * pooled + x * kLanes, joined<average>(nothing<average>(), at, along.count, g.dilation[2] * kLanes, whole));
         }
       for (int64_t y = band.begin; y < band.end; ++y) {
         t[1] = taps(g, 1, y);
         const float* at = rows + (t[1].origin + t[1].first * g.dilation[1] - first) * pooled;
         for (int64_t x = 0; x < g.dst[2]; ++x) {
-          V sum(average ? 0.f : -INFINITY);
-          for (int64_t i = 0; i < t[1].count; ++i) sum = joined<average>(sum, load(at + i * g.dilation[1] * pooled + x * kLanes));
+          V sum = joined<average>(nothing<average>(), at + x * kLanes, t[1].count, g.dilation[1] * pooled, whole);
           if constexpr (average) t[2] = taps(g, 2, x), sum *= V(scale_of(t, include));
           store(dst + y * pooled + x * kLanes, sum);
         }
@@ -163,7 +172,7 @@ void run_blocked(const Step& s, const Context& context) noexcept {
                for (int64_t x = 0; x < g.dst[2]; ++x) {
                  t[2] = taps(g, 2, x);
                  const float scale = average ? scale_of(t, include) : 1.f;
-                 store(dst + x * kLanes, window<average>(src, step, g, t, scale, [](const float* at) TENON_INLINE { return load(at); }));
+                 store(dst + x * kLanes, window<average>(src, step, g, t, scale, whole));
                }
              }
            });

@@ -33,7 +33,7 @@ const Reduce& attributes(const Step& s) { return *static_cast<const Reduce*>(s.a
 bool reduces(const Reduce& a, int axis, int rank) {
   if (a.axes.empty()) return !a.noop_with_empty_axes;
   for (int64_t x : a.axes)
-    if ((x < 0 ? x + rank : x) == axis) return true;
+    if (from_front(x, rank) == axis) return true;
   return false;
 }
 
@@ -251,8 +251,7 @@ void run(const Step& s, const Context& context) noexcept {
 const char* reject_arg(const Step& s) {
   if (!is_f32(*s.src)) return "src is not f32";
   if (s.epilogue.count) return "no epilogue";
-  const int64_t axis = static_cast<const Arg*>(s.attributes)->axis;
-  const int64_t size = s.src->size[axis < 0 ? axis + s.src->rank : axis];
+  const int64_t size = s.src->size[from_front(static_cast<const Arg*>(s.attributes)->axis, s.src->rank)];
   if (!known(size) || size == 0) return "the axis may have no element";
   return reject_gaps(s);
 }
@@ -262,7 +261,7 @@ template <bool greatest>
 void run_arg(const Step& s, const Context& context) noexcept {
   const Arg& a = *static_cast<const Arg*>(s.attributes);
   const Operand& src = *s.src;
-  const int axis = static_cast<int>(a.axis < 0 ? a.axis + src.rank : a.axis);
+  const int axis = static_cast<int>(from_front(a.axis, src.rank));
   const int64_t n = src.size[axis], inner = count(src, axis + 1, src.rank);
   int64_t* dst = mutable_data<int64_t>(*s.dst);
   parallel(context, count(src, 0, axis) * inner, kChunk / n + 1, [&](int64_t begin, int64_t end, int) {

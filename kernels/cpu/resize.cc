@@ -15,7 +15,7 @@ const Resize& attributes(const Step& s) { return *static_cast<const Resize*>(s.a
 int place_of(const Resize& a, int axis, int rank) {
   if (a.axes.empty()) return axis;
   for (size_t i = 0; i < a.axes.size(); ++i)
-    if ((a.axes[i] < 0 ? a.axes[i] + rank : a.axes[i]) == axis) return static_cast<int>(i);
+    if (from_front(a.axes[i], rank) == axis) return static_cast<int>(i);
   return -1;
 }
 

@@ -9,12 +9,6 @@
 namespace tenon {
 namespace {
 
-int64_t likely_bytes(const Type& t, const std::vector<int64_t>& values) {
-  double n = bits(t.dtype) / 8.0;
-  for (Dim d : t.shape) n *= static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
-  return static_cast<int64_t>(n);
-}
-
 void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspection& out, double& macs) {
   std::vector<bool> counted(g.values.size());
   for (const Node& n : g.nodes) {
@@ -38,13 +32,6 @@ void inspect_graph(const Graph& g, const std::vector<int64_t>& values, Inspectio
   }
 }
 
-int64_t weight_bytes(const Plan& plan) {
-  int64_t n = plan.summary.packed_bytes + plan.summary.constant_bytes;
-  for (const PlannedStep& p : plan.steps)
-    for (const auto& sub : p.subplans) n += weight_bytes(*sub);
-  return n;
-}
-
 bool has_branches(const Plan& plan) {
   return std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlannedStep& p) { return !p.subplans.empty(); });
 }
@@ -52,7 +39,7 @@ bool has_branches(const Plan& plan) {
 // What a session takes at the likely sizes; -1 where inputs of zeros do not fit the model.
 int64_t working_bytes(const std::shared_ptr<const Plan>& plan, int64_t limit) {
   Graph g = detached(plan->graph);
-  const std::vector<int64_t> values = Likely(*g.extents, plan->options).values();
+  Likely likely(*g.extents, plan->options);
   std::vector<OwnedTensor> inputs;
   try {
     Frame frame(plan, limit);
@@ -60,7 +47,7 @@ int64_t working_bytes(const std::shared_ptr<const Plan>& plan, int64_t limit) {
       const Type& t = g.value(g.inputs[i]).type;
       if (t.container != Container::tensor || t.dtype == DType::string) return -1;
       std::vector<int64_t> shape;
-      for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
+      for (Dim d : t.shape) shape.push_back(likely(d));
       inputs.emplace_back(t.dtype, shape);
       frame.set_input(static_cast<int>(i), inputs.back().view());
     }
@@ -72,7 +59,6 @@ int64_t working_bytes(const std::shared_ptr<const Plan>& plan, int64_t limit) {
 void explain_plan(const Plan& plan, PlanReport& out) {
   Graph g = detached(plan.graph);
   Likely likely(*g.extents, plan.options);
-  const std::vector<int64_t> values = likely.values();
   for (const PlannedStep& p : plan.steps) {
     const Node& n = g.nodes[p.node];
     StepReport r;
@@ -83,9 +69,9 @@ void explain_plan(const Plan& plan, PlanReport& out) {
     r.text = text(g, n);
     r.packed_bytes = p.needs.packed_bytes;
     for (ValueId v : n.inputs)
-      if (v != kNone) r.bytes_read += likely_bytes(g.values[v].type, values);
+      if (v != kNone) r.bytes_read += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
     for (ValueId v : n.outputs)
-      if (v != kNone) r.bytes_written += likely_bytes(g.values[v].type, values);
+      if (v != kNone) r.bytes_written += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
     for (const Candidate& c : candidates(g, n, plan.options, likely)) {
       if (!p.kernels.empty() && c.kernel == p.kernels[0]) r.expected_ns = c.cost;
       else r.others.push_back({c.kernel->name, c.rejection ? c.rejection : "", c.cost});
@@ -106,7 +92,7 @@ Inspection inspect(const Model::Impl& m) {
   out.multiply_adds = static_cast<int64_t>(macs);
   out.open = m.per_size;
   if (m.plan) {
-    out.weight_bytes = weight_bytes(*m.plan);
+    out.weight_bytes = m.plan->summary.packed_bytes + m.plan->summary.constant_bytes;
     if (!has_branches(*m.plan)) out.working_bytes = working_bytes(m.plan, m.options.memory_limit);
   }
   return out;

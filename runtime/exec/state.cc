@@ -77,7 +77,7 @@ void State::begin(const std::vector<Port>& inputs, std::vector<Tensor>& given) {
       const Cut c = cut(item.view, item.axis);
       if (bytes || item.memory.bytes() < c.outer * c.inner * item.capacity) item.capacity = 0;
     }
-    if (item.memory.bytes() < bytes || !item.memory.data()) item.memory = Buffer(std::max<int64_t>(bytes, 1)), ++allocations_;
+    if (item.memory.bytes() < bytes || !item.memory.data()) item.memory = Buffer(std::max<int64_t>(bytes, 1));
     std::memset(item.memory.data(), 0, static_cast<size_t>(bytes));
     item.view.data = item.memory.data();
     item.fresh = false;
@@ -108,7 +108,6 @@ void State::move(Item& item, int64_t capacity) {
   const int64_t length = item.view.shape[static_cast<size_t>(item.axis)], old = item.capacity ? item.capacity : length,
                 wide = capacity ? capacity : length;
   Buffer memory(std::max<int64_t>(c.outer * wide * c.inner, 1));
-  ++allocations_;
   for (int64_t i = 0; i < c.outer; ++i)
     std::memcpy(memory.data() + i * wide * c.inner, item.memory.data() + i * old * c.inner, static_cast<size_t>(length * c.inner));
   copied_ += c.outer * length * c.inner;
@@ -168,7 +167,6 @@ void State::carry(const std::vector<OwnedTensor>& results, std::vector<Tensor>& 
     const Tensor& out = results[static_cast<size_t>(item.output)];
     const int64_t bytes = out.bytes();
     item.memory = Buffer(std::max<int64_t>(bytes, 1));
-    ++allocations_;
     std::memcpy(item.memory.data(), out.data, static_cast<size_t>(bytes));
     copied_ += bytes;
     item.view = {out.dtype, out.shape, item.memory.data()};

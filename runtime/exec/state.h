@@ -45,14 +45,13 @@ class State {
 
   OwnedTensor dense(const Item& item) const;
   int64_t copied() const { return copied_; }
-  int64_t allocations() const { return allocations_; }
 
  private:
   void move(Item& item, int64_t capacity);
   void bind_items(Frame& frame);
 
   std::vector<Item> items_;
-  int64_t reserved_ = 0, copied_ = 0, allocations_ = 0;
+  int64_t reserved_ = 0, copied_ = 0;
 };
 
 // The pairs of ports that names and shapes say are state.

@@ -8,6 +8,14 @@
 namespace tenon {
 namespace {
 
+size_t result_index(const Node& n, ValueId v) { return static_cast<size_t>(std::find(n.outputs.begin(), n.outputs.end(), v) - n.outputs.begin()); }
+
+// The input of a branch of n that is v outside; kNone for no value and for one that n does not capture.
+ValueId captured(const Node& n, const Graph& branch, ValueId v) {
+  const auto at = std::find(n.inputs.begin() + 1, n.inputs.end(), v);
+  return v == kNone || at == n.inputs.end() ? kNone : branch.inputs[static_cast<size_t>(at - n.inputs.begin()) - 1];
+}
+
 // Whether a value of g becomes another by appending to it: the axis, or -1. In the branches of an if at least one appends; the others
 // may make the value anew where nothing reads the old one.
 class Appending {
@@ -35,16 +43,11 @@ class Appending {
   }
 
   bool branches(const Graph& g, const Node& n, ValueId from, ValueId to) {
-    const auto k = static_cast<size_t>(std::find(n.outputs.begin(), n.outputs.end(), to) - n.outputs.begin());
-    const auto captured = std::find(n.inputs.begin() + 1, n.inputs.end(), from);
+    const size_t k = result_index(n, to);
     // A branch that makes the value anew writes over what others would read.
-    if (from != kNone && (g.uses()[static_cast<size_t>(from)] != 1 || captured == n.inputs.end())) return false;
+    if (from != kNone && (g.uses()[static_cast<size_t>(from)] != 1 || captured(n, *n.subgraphs[0], from) == kNone)) return false;
     inner_ = true;
-    for (const auto& sub : n.subgraphs) {
-      const ValueId inside = from == kNone ? kNone : sub->inputs[static_cast<size_t>(captured - n.inputs.begin()) - 1];
-      if (!look(*sub, inside, sub->outputs[k])) return false;
-    }
-    return true;
+    return std::all_of(n.subgraphs.begin(), n.subgraphs.end(), [&](const auto& sub) { return look(*sub, captured(n, *sub, from), sub->outputs[k]); });
   }
 
   bool fits(const Type& t) const {
@@ -67,7 +70,7 @@ bool even(const Graph& g, ValueId to, const Shape& shape, int axis) {
   if (!same_but_for(g.value(to).type.shape, shape, axis)) return false;
   const Node* n = g.producer(to);
   if (!n || n->op != &ops::if_) return true;
-  const auto k = static_cast<size_t>(std::find(n->outputs.begin(), n->outputs.end(), to) - n->outputs.begin());
+  const size_t k = result_index(*n, to);
   return std::all_of(n->subgraphs.begin(), n->subgraphs.end(), [&](const auto& sub) { return even(*sub, sub->outputs[k], shape, axis); });
 }
 
@@ -88,12 +91,8 @@ void append(Graph& g, ValueId from, ValueId& output, int axis, Dim capacity) {
   if (from != kNone) set_room(g, from, axis, capacity);
   Node* n = g.producer(output);
   if (n && n->op == &ops::if_) {
-    const auto k = static_cast<size_t>(std::find(n->outputs.begin(), n->outputs.end(), output) - n->outputs.begin());
-    const auto captured = std::find(n->inputs.begin() + 1, n->inputs.end(), from);
-    for (const auto& sub : n->subgraphs) {
-      const ValueId inside = from == kNone ? kNone : sub->inputs[static_cast<size_t>(captured - n->inputs.begin()) - 1];
-      append(*sub, inside, sub->outputs[k], axis, capacity);
-    }
+    const size_t k = result_index(*n, output);
+    for (const auto& sub : n->subgraphs) append(*sub, captured(*n, *sub, from), sub->outputs[k], axis, capacity);
   } else if (n && n->op == &ops::concat && from != kNone && n->inputs[0] == from) {
     n->op = &ops::append;
   } else {

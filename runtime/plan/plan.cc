@@ -220,10 +220,7 @@ class Planner {
         for (Dim d : g.values[v].type.shape)
           if (!d.known() && g.extents->is_data(d.row())) s.sized_by_data = true;
     plan_->has_data_sizes |= s.sized_by_data;
-    for (const auto& sub : n.subgraphs) {
-      s.subplans.push_back(make_plan(clone(*sub), plan_->options));
-      plan_->summary.pack_ms += s.subplans.back()->summary.pack_ms;
-    }
+    for (const auto& sub : n.subgraphs) s.subplans.push_back(make_plan(clone(*sub), plan_->options));
     if (!s.kernels.empty()) pack(n, s);
     plan_->steps.push_back(std::move(s));
   }
@@ -406,12 +403,16 @@ class Planner {
   }
 
   void summarise() {
+    PlanSummary& all = plan_->summary;
     for (const PlannedStep& s : plan_->steps) {
-      const Node& n = graph().nodes[s.node];
-      ++plan_->summary.steps;
-      plan_->summary.reorders += n.op == &ops::reorder;
-      plan_->summary.by_reference += s.kernels.empty() && s.subplans.empty();
-      for (const auto& sub : s.subplans) plan_->summary.by_reference += sub->summary.by_reference, plan_->summary.steps += sub->summary.steps;
+      ++all.steps;
+      all.reorders += graph().nodes[s.node].op == &ops::reorder;
+      all.by_reference += s.kernels.empty() && s.subplans.empty();
+      for (const auto& sub : s.subplans) {
+        const PlanSummary& inner = sub->summary;
+        all.steps += inner.steps, all.by_reference += inner.by_reference, all.reorders += inner.reorders;
+        all.pack_ms += inner.pack_ms, all.packed_bytes += inner.packed_bytes, all.constant_bytes += inner.constant_bytes;
+      }
     }
   }
 

@@ -58,6 +58,7 @@ struct ContentPlan {
   std::vector<Dim> elements;
 };
 
+// Branches and bodies included.
 struct PlanSummary {
   int steps = 0, by_reference = 0, reorders = 0;
   double pack_ms = 0;

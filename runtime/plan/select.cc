@@ -58,12 +58,6 @@ Layout layout_of(Wants wants, int16_t block) {
   return l;
 }
 
-double likely_bytes(const Value& v, Likely& likely) {
-  double n = bits(v.type.dtype) / 8.0;
-  for (Dim d : v.type.shape) n *= static_cast<double>(likely(d));
-  return n;
-}
-
 // Sequences and optionals are for references alone.
 bool touches_container(const Graph& g, const Node& n) {
   const auto contained = [&](ValueId v) { return v != kNone && g.values[v].type.container != Container::tensor; };
@@ -171,7 +165,7 @@ class Selector {
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       if (n.inputs[i] == kNone) continue;
       const Value& v = graph_.values[n.inputs[i]];
-      const double size = likely_bytes(v, likely_);
+      const double size = likely_bytes(v.type, likely_);
       if (v.type.shape.rank() == rank && size > most && !v.constant) most = size, chosen = v.type.layout;
     }
     if (chosen.room.rank()) return {};
@@ -188,7 +182,7 @@ class Selector {
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
       if (n.inputs[i] == kNone || keeps_layout(n, i, needs, gaps)) continue;
       const Value& v = graph_.values[n.inputs[i]];
-      if (v.type.layout != (i < n.own_inputs() ? wanted : result) && !v.constant) cost += likely_bytes(v, likely_) * kReorderNanosecondsPerByte;
+      if (v.type.layout != (i < n.own_inputs() ? wanted : result) && !v.constant) cost += likely_bytes(v.type, likely_) * kReorderNanosecondsPerByte;
     }
     return cost;
   }
@@ -283,6 +277,12 @@ const std::vector<int64_t>& Likely::values() {
     values_.push_back(value);
   }
   return values_;
+}
+
+double likely_bytes(const Type& t, Likely& likely) {
+  double n = bits(t.dtype) / 8.0;
+  for (Dim d : t.shape) n *= static_cast<double>(likely(d));
+  return n;
 }
 
 ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely, bool dense) {

@@ -30,6 +30,9 @@ class Likely {
   std::vector<int64_t> values_;
 };
 
+// Of dense elements.
+double likely_bytes(const Type& t, Likely& likely);
+
 struct Candidate {
   const Kernel* kernel;
   const char* rejection;  // null: accepts

@@ -157,7 +157,8 @@ void write_seeds(const std::string& folder) {
   write(6, slurp(path));
   ::unlink(path.c_str());
   const Secret identity = identity_string(Secret(ascii("a secret key of thirty-two bytes")));
-  Bytes identities(ascii("# made\r\n\n").begin(), ascii("# made\r\n\n").end());
+  const View comment = ascii("# made\r\n\n");
+  Bytes identities(comment.begin(), comment.end());
   identities.insert(identities.end(), identity.data(), identity.data() + identity.size());
   write(9, identities);
 }
