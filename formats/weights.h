@@ -15,6 +15,8 @@ class WeightSource {
   // Copies them. Throws Error(io) and what the source adds to it.
   virtual void read(int64_t offset, int64_t bytes, void* destination) const = 0;
   virtual int64_t bytes() const = 0;
+  // Where the unit ends that holds the byte at `offset`: a read that takes units whole does no work twice.
+  virtual int64_t unit_end(int64_t) const { return bytes(); }
 };
 
 // A source with a copy of `data`.

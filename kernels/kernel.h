@@ -71,6 +71,7 @@ struct Needs {
   int16_t block = 1;
   const char* packing = nullptr;  // the name of the layout that `pack` writes; equal names over equal sources share one copy
   int64_t packed_bytes = 0;
+  int64_t pack_grain = 0;            // the rows of Kernel::pack_rows begin at multiples of it; 0: the source is packed whole
   int64_t scratch_bytes = 0;         // shared by all workers of the step
   int64_t worker_scratch_bytes = 0;  // for each worker
   bool in_place = false;             // dst may be the memory of src[0]
@@ -118,6 +119,9 @@ struct Kernel {
   float (*cost)(const Step&);
   // Once, when the sources it reads are constant. Writes Needs::packed_bytes.
   void (*pack)(const Step&, void* packed);
+  // The same for the part that indices [begin, end) of the first axis of source 1 make; that operand's data begin at index `begin`.
+  // Parts may come in any order, and at once. Null where Needs::pack_grain is 0.
+  void (*pack_rows)(const Step&, int64_t begin, int64_t end, void* packed) = nullptr;
   void (*run)(const Step&, const Context&) noexcept;
 };
 

@@ -4,6 +4,29 @@ find_package(ZLIB REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 set(TENON_LIBRARIES OpenSSL::Crypto ZLIB::ZLIB)
 
+# Optional, see TENON_IPSEC_MB: AES-GCM of sealed models with vector AES. Only x86 has it.
+if(NOT TENON_IPSEC_MB STREQUAL "OFF" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  find_library(TENON_IPSEC_MB_LIBRARY IPSec_MB)
+  mark_as_advanced(TENON_IPSEC_MB_LIBRARY)
+  if(TENON_IPSEC_MB_LIBRARY)
+    include(CheckCXXSourceCompiles)
+    set(CMAKE_REQUIRED_LIBRARIES ${TENON_IPSEC_MB_LIBRARY})
+    check_cxx_source_compiles("
+      #include <intel-ipsec-mb.h>
+      int main() {
+        IMB_MGR* m = alloc_mb_mgr(0);
+        init_mb_mgr_avx512(m);
+        return m->gcm256_dec == nullptr;
+      }" TENON_IPSEC_MB_WORKS)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+  endif()
+endif()
+if(TENON_IPSEC_MB_WORKS)
+  list(APPEND TENON_LIBRARIES $<BUILD_INTERFACE:${TENON_IPSEC_MB_LIBRARY}> $<INSTALL_INTERFACE:IPSec_MB>)
+elseif(TENON_IPSEC_MB STREQUAL "ON")
+  message(FATAL_ERROR "TENON_IPSEC_MB=ON, but the library IPSec_MB was not found or is not of version 1; install libipsec-mb-dev")
+endif()
+
 # The header-only dependencies: one interface target.
 add_library(tenon_headers INTERFACE)
 foreach(probe xsimd/xsimd.hpp protozero/pbf_reader.hpp nlohmann/json.hpp CLI/CLI.hpp stb/stb_image.h)

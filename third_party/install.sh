@@ -9,6 +9,7 @@ set -eu
 
 packages="g++ cmake ninja-build ccache git libssl-dev zlib1g-dev libxsimd-dev libprotozero-dev nlohmann-json3-dev libcli11-dev
   libstb-dev libgtest-dev libbenchmark-dev python3 python3-venv"
+[ "$(uname -m)" != x86_64 ] || packages="$packages libipsec-mb-dev"
 for group in "$@"; do
   case $group in
     neon) packages="$packages g++-aarch64-linux-gnu qemu-user googletest" ;;

@@ -14,6 +14,7 @@ namespace tenon::seal {
 namespace {
 
 struct Free {
+  void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); }
   void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); }
   void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
   void operator()(EVP_KDF_CTX* p) const { EVP_KDF_CTX_free(p); }
@@ -142,43 +143,62 @@ void hkdf_expand(Hash hash, View prk, std::initializer_list<View> info, std::spa
   }
 }
 
-Gcm::Gcm() : context_(EVP_CIPHER_CTX_new()) { require(context_ != nullptr, "AES-256-GCM"); }
+namespace {
 
-Gcm::~Gcm() { EVP_CIPHER_CTX_free(context_); }
+class OpensslGcm : public Gcm {
+ public:
+  OpensslGcm() : context_(EVP_CIPHER_CTX_new()) { require(context_ != nullptr, "AES-256-GCM"); }
 
-void Gcm::set_key(View key) {
-  TENON_ASSERT(key.size() == 32);
-  require(EVP_CipherInit_ex2(context_, algorithms().gcm, key.data(), nullptr, 1, nullptr) == 1, "AES-256-GCM key");
-}
+  void set_key(View key) override {
+    TENON_ASSERT(key.size() == 32);
+    require(EVP_CipherInit_ex2(context_.get(), algorithms().gcm, key.data(), nullptr, 1, nullptr) == 1, "AES-256-GCM key");
+  }
 
-void Gcm::start(bool sealing, View nonce, View aad) {
-  TENON_ASSERT(nonce.size() == 12);
-  int written = 0;
-  require(EVP_CipherInit_ex2(context_, nullptr, nullptr, nonce.data(), sealing, nullptr) == 1, "AES-256-GCM nonce");
-  require(aad.empty() || EVP_CipherUpdate(context_, nullptr, &written, aad.data(), static_cast<int>(aad.size())) == 1, "AES-256-GCM");
-}
+  void seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) override {
+    uint8_t rest[16];
+    int written = 0;
+    start(true, nonce, aad);
+    update(cipher, plain);
+    require(EVP_CipherFinal_ex(context_.get(), rest, &written) == 1, "AES-256-GCM");
+    require(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1, "AES-256-GCM tag");
+    wipe_registers();
+  }
 
-void Gcm::seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) {
-  int written = 0;
-  uint8_t rest[16];
-  start(true, nonce, aad);
-  require(plain.empty() || EVP_CipherUpdate(context_, cipher, &written, plain.data(), static_cast<int>(plain.size())) == 1, "AES-256-GCM");
-  require(EVP_CipherFinal_ex(context_, rest, &written) == 1, "AES-256-GCM");
-  require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1, "AES-256-GCM tag");
-  wipe_registers();
-}
+  bool open(View nonce, View aad, View cipher, View tag, uint8_t* plain) override {
+    if (tag.size() != 16) return false;
+    uint8_t rest[16];
+    int written = 0;
+    start(false, nonce, aad);
+    require(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, 16, const_cast<uint8_t*>(tag.data())) == 1, "AES-256-GCM tag");
+    update(plain, cipher);
+    const bool fits = EVP_CipherFinal_ex(context_.get(), rest, &written) == 1;
+    wipe_registers();
+    if (!fits) ERR_clear_error();
+    return fits;
+  }
 
-bool Gcm::open(View nonce, View aad, View cipher, View tag, uint8_t* plain) {
-  if (tag.size() != 16) return false;
-  int written = 0;
-  uint8_t rest[16];
-  start(false, nonce, aad);
-  require(EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_SET_TAG, 16, const_cast<uint8_t*>(tag.data())) == 1, "AES-256-GCM tag");
-  require(cipher.empty() || EVP_CipherUpdate(context_, plain, &written, cipher.data(), static_cast<int>(cipher.size())) == 1, "AES-256-GCM");
-  const bool fits = EVP_CipherFinal_ex(context_, rest, &written) == 1;
-  wipe_registers();
-  if (!fits) ERR_clear_error();
-  return fits;
+ private:
+  void start(bool sealing, View nonce, View aad) {
+    TENON_ASSERT(nonce.size() == 12);
+    require(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, nonce.data(), sealing, nullptr) == 1, "AES-256-GCM nonce");
+    update(nullptr, aad);
+  }
+
+  void update(uint8_t* dst, View src) {
+    int written = 0;
+    require(src.empty() || EVP_CipherUpdate(context_.get(), dst, &written, src.data(), static_cast<int>(src.size())) == 1, "AES-256-GCM");
+  }
+
+  Owned<EVP_CIPHER_CTX> context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gcm> make_openssl_gcm() { return std::make_unique<OpensslGcm>(); }
+
+std::unique_ptr<Gcm> make_gcm() {
+  std::unique_ptr<Gcm> vectors = make_ipsec_mb_gcm();
+  return vectors ? std::move(vectors) : make_openssl_gcm();
 }
 
 Secret scrypt(View passphrase, View salt, int log_n) {

@@ -63,7 +63,7 @@ Secret Floe::segment_key(uint64_t i) const {
 
 void FloeCipher::use_key(uint64_t i) {
   if (keyed_ && epoch_ == floe_.epoch(i)) return;
-  gcm_.set_key(floe_.segment_key(i));
+  gcm_->set_key(floe_.segment_key(i));
   epoch_ = floe_.epoch(i);
   keyed_ = true;
 }
@@ -73,7 +73,7 @@ void FloeCipher::seal(uint64_t i, bool last, const Block<12>& nonce, View plain,
   use_key(i);
   store_big<uint32_t>(dst, last ? static_cast<uint32_t>(plain.size() + Floe::kOverhead) : kInnerMark);
   std::memcpy(dst + 4, nonce.data(), nonce.size());
-  gcm_.seal(nonce, associated(i, last), plain, dst + 16, dst + 16 + plain.size());
+  gcm_->seal(nonce, associated(i, last), plain, dst + 16, dst + 16 + plain.size());
 }
 
 void FloeCipher::open(uint64_t i, bool last, View segment, uint8_t* dst) {
@@ -85,7 +85,7 @@ void FloeCipher::open(uint64_t i, bool last, View segment, uint8_t* dst) {
   if (!equal(segment.first(4), mark)) refuse("the mark does not fit its place");
   use_key(i);
   const size_t n = segment.size() - Floe::kOverhead;
-  if (!gcm_.open(segment.subspan(4, 12), associated(i, last), segment.subspan(16, n), segment.last(16), dst)) {
+  if (!gcm_->open(segment.subspan(4, 12), associated(i, last), segment.subspan(16, n), segment.last(16), dst)) {
     wipe(dst, n);
     refuse("the tag does not fit");
   }

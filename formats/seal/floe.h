@@ -53,7 +53,7 @@ class FloeCipher {
   void use_key(uint64_t i);
 
   const Floe& floe_;
-  Gcm gcm_;
+  std::unique_ptr<Gcm> gcm_ = make_gcm();
   uint64_t epoch_ = 0;
   bool keyed_ = false;
 };

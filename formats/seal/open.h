@@ -22,7 +22,12 @@ class MemorySystem : public System {
   View bytes_;
 };
 
+class Reader;
+
 struct SealedFile::Open {
+  Open();
+  ~Open();
+
   std::optional<MemorySystem> memory;
   File file;
   Header header;
@@ -35,6 +40,8 @@ struct SealedFile::Open {
   int threads = 1;  // of all reads together; one that comes while others are under way starts fewer
 
   std::atomic<int> working{0};  // threads that read now
+  std::mutex idle_mutex;
+  std::vector<std::unique_ptr<Reader>> idle;  // kept for the next read: each holds a key and the memory of a segment
   std::atomic<uint64_t> segments_opened{0};
   std::mutex poison_mutex;
   std::optional<Error> poison;

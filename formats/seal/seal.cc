@@ -142,7 +142,23 @@ class Reader {
   WipedBytes scratch_;
 };
 
+SealedFile::Open::Open() = default;
+SealedFile::Open::~Open() = default;
+
 namespace {
+
+std::unique_ptr<Reader> take_reader(SealedFile::Open& open) {
+  const std::lock_guard lock(open.idle_mutex);
+  if (open.idle.empty()) return std::make_unique<Reader>(open);
+  std::unique_ptr<Reader> out = std::move(open.idle.back());
+  open.idle.pop_back();
+  return out;
+}
+
+void give_back(SealedFile::Open& open, std::unique_ptr<Reader> reader) {
+  const std::lock_guard lock(open.idle_mutex);
+  open.idle.push_back(std::move(reader));
+}
 
 // The first failure stays; every read fails with it.
 void poison(SealedFile::Open& open, const Error& error) {
@@ -162,8 +178,9 @@ void each_on_threads(SealedFile::Open& open, uint64_t count, const std::function
   std::atomic<uint64_t> next{0};
   const auto worker = [&] {
     try {
-      Reader reader(open);
-      for (uint64_t i; !open.poisoned && (i = next.fetch_add(1)) < count;) each(reader, i);
+      std::unique_ptr<Reader> reader = take_reader(open);
+      for (uint64_t i; !open.poisoned && (i = next.fetch_add(1)) < count;) each(*reader, i);
+      give_back(open, std::move(reader));
     } catch (const Error& error) { poison(open, error); } catch (const std::exception&) {
       poison(open, Error(Code::resource, "not enough memory to read"));
     }

@@ -81,9 +81,9 @@ class Opener {
     const Secret derived = derive_slot(header_.identity.file_id(), s, slot.salted());
     if (!equal_constant_time(View(derived).subspan(32), slot.check())) return false;
     out_.file_key = Secret(kFileKey);
-    Gcm gcm;
-    gcm.set_key(View(derived).first(32));
-    if (!gcm.open(kZeroNonce, {}, slot.wrapped().first(kFileKey), slot.wrapped().subspan(kFileKey), out_.file_key.data())) {
+    const std::unique_ptr<Gcm> gcm = make_gcm();
+    gcm->set_key(View(derived).first(32));
+    if (!gcm->open(kZeroNonce, {}, slot.wrapped().first(kFileKey), slot.wrapped().subspan(kFileKey), out_.file_key.data())) {
       throw Error(Code::seal_auth, "slot " + std::to_string(out_.slot) + ": the tag of the wrapped key does not fit");
     }
     return true;
@@ -226,9 +226,9 @@ Slot make_slot(System& system, View file_id, View file_key, const NewSlot& spec)
   const size_t salted = bytes.size() - kSlotBack;
   const Secret derived = derive_slot(file_id, material.s, View(bytes).first(salted));
   std::memcpy(bytes.data() + salted, derived.data() + 32, 32);
-  Gcm gcm;
-  gcm.set_key(View(derived).first(32));
-  gcm.seal(kZeroNonce, {}, file_key, bytes.data() + salted + 32, bytes.data() + salted + 64);
+  const std::unique_ptr<Gcm> gcm = make_gcm();
+  gcm->set_key(View(derived).first(32));
+  gcm->seal(kZeroNonce, {}, file_key, bytes.data() + salted + 32, bytes.data() + salted + 64);
   const auto owned = std::make_shared<const Bytes>(std::move(bytes));
   Cursor cursor(*owned, Code::seal_format, "new slot");
   Slot out = parse_slot(cursor, kMostLogNByOption, {});

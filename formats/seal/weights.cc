@@ -1,5 +1,7 @@
 #include "formats/seal/weights.h"
 
+#include <algorithm>
+
 namespace tenon::seal {
 namespace {
 
@@ -12,6 +14,10 @@ class SealedSource : public WeightSource {
     file_->read(static_cast<uint64_t>(offset), {static_cast<uint8_t*>(destination), static_cast<size_t>(bytes)});
   }
   int64_t bytes() const override { return static_cast<int64_t>(file_->data_size()); }
+  int64_t unit_end(int64_t offset) const override {
+    const int log2 = file_->identity().segment_log2();
+    return std::min(bytes(), ((offset >> log2) + 1) << log2);
+  }
 
  private:
   std::shared_ptr<const SealedFile> file_;

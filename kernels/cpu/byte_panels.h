@@ -14,15 +14,15 @@ constexpr int64_t kByteRows = 4;     // up to so many rows make bytes real in re
 constexpr int64_t kByteDepth = 128;  // of k that more rows make real at once
 constexpr int64_t kUnpackedBytes = kByteDepth * kTileVectors * kLanes * 4;
 
-// Vectors [vectors) of the columns of b, from its first row on; what lies beyond the last column is zero.
-inline void pack_byte_panel(const uint8_t* b, const Matrix& x, int64_t k, Range vectors, uint8_t* to) {
-  const int64_t first = vectors.begin * kLanes, wide = vectors.end * kLanes - first, columns = smaller(wide, x.columns - first);
-  for (int64_t i = 0; i < k; ++i, to += wide) {
+// As the pack_panel of floats; lanes beyond the last column are zero.
+inline void pack_panel(const uint8_t* b, const Matrix& x, int64_t k, Range vectors, int64_t wide, uint8_t* to) {
+  const int64_t first = vectors.begin * kLanes, lanes = vectors.end * kLanes - first, columns = smaller(lanes, x.columns - first);
+  for (int64_t i = 0; i < k; ++i, to += wide * kLanes) {
     const uint8_t* from = b + i * x.row + first * x.column;
     if (x.column == 1) std::memcpy(to, from, static_cast<size_t>(columns));
     else
       for (int64_t c = 0; c < columns; ++c) to[c] = from[c * x.column];
-    std::memset(to + columns, 0, static_cast<size_t>(wide - columns));
+    std::memset(to + columns, 0, static_cast<size_t>(lanes - columns));
   }
 }
 

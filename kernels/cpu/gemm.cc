@@ -23,10 +23,10 @@ bool copies(const Problem& p) { return p.m > 1 && p.n > 2 * kLanes && (p.a.colum
 int64_t copied_row(const Problem& p) { return round_up(smaller(p.k, kDepth), kLanes) + kLanes; }
 int64_t copied_bytes(const Problem& p) { return copies(p) ? smaller(p.m, kBlockRows) * copied_row(p) * 4 : 0; }
 
-// Vectors [begin, end) of the columns of b, from k rows at `b`; memory beyond column n is not read, those lanes are zero.
-void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, float* to) {
-  const int64_t wide = vectors.end - vectors.begin;
-  for (int64_t v = 0; v < wide; ++v) {
+// Vectors [begin, end) of the columns of b, from k rows at `b`, to their place in a panel of `wide` vectors; memory beyond the last
+// column is not read, those lanes are zero.
+void pack_panel(const float* b, const Matrix& x, int64_t k, Range vectors, int64_t wide, float* to) {
+  for (int64_t v = 0; v < vectors.end - vectors.begin; ++v) {
     const int64_t column = (vectors.begin + v) * kLanes, lanes = smaller(kLanes, x.columns - column);
     const float* from = b + column * x.column;
     float* dst = to + v * kLanes;
@@ -70,10 +70,17 @@ void copy_rows(const float* a, const Matrix& x, int64_t rows, int64_t k, float* 
   }
 }
 
-void pack_item(const float* b, const Problem& p, float* to, Range panels) {
-  for (int64_t i = panels.begin; i < panels.end; ++i) {
-    const Range vectors = piece(p.vectors(), p.panels(), i);
-    pack_panel(b, p.b, p.k, vectors, to + vectors.begin * kLanes * p.k);
+// Rows [k) of vectors [vectors) of an item of b to their place in its panels. `b` is the first element of them.
+template <class T>
+void pack_part(const T* b, const Problem& p, Range k, Range vectors, T* item) {
+  Matrix x = p.b;
+  x.columns -= vectors.begin * kLanes;
+  for (int64_t i = 0; i < p.panels(); ++i) {
+    const Range panel = piece(p.vectors(), p.panels(), i), own{larger(panel.begin, vectors.begin), smaller(panel.end, vectors.end)};
+    const int64_t wide = panel.end - panel.begin;
+    if (own.begin < own.end)
+      pack_panel(b, x, k.end - k.begin, {own.begin - vectors.begin, own.end - vectors.begin}, wide,
+                 item + (panel.begin * p.k + k.begin * wide + own.begin - panel.begin) * kLanes);
   }
 }
 
@@ -118,10 +125,17 @@ const char* reject_dots(const Step& s) {
 
 bool direct(const Problem& p) { return p.m <= kDirectRows && p.b.column == 1 && p.n >= kLanes; }
 
+// Rows of a transposed b are columns, of which a vector of a panel has so many.
+int64_t pack_grain(const Step& s) {
+  const bool columns = s.src[1].rank == 2 && static_cast<const Matmul*>(s.attributes)->transpose_b;
+  return columns ? kLanes : 1;
+}
+
 Needs needs_packed(const Step& s) {
   const Problem p(s);
   return {.packing = static_cast<const Matmul*>(s.attributes)->transpose_b ? "panels_of_nk_" TENON_ISA_NAME : "panels_of_kn_" TENON_ISA_NAME,
           .packed_bytes = p.b_items(s) * packed_floats(p) * 4,
+          .pack_grain = pack_grain(s),
           .worker_scratch_bytes = known(s.src[0]) ? copied_bytes(p) : 0};
 }
 
@@ -130,6 +144,7 @@ Needs needs_bytes(const Step& s) {
   const bool transposed = static_cast<const Matmul*>(s.attributes)->transpose_b;
   return {.packing = transposed ? "byte_panels_of_nk_" TENON_ISA_NAME : "byte_panels_of_kn_" TENON_ISA_NAME,
           .packed_bytes = p.b_items(s) * packed_floats(p),
+          .pack_grain = pack_grain(s),
           .worker_scratch_bytes = known(s.src[0]) && p.m > kByteRows ? kUnpackedBytes + copied_bytes(p) : 0};
 }
 
@@ -174,22 +189,26 @@ float cost_dots(const Step& s) {
   return larger(arithmetic, right / kBytes) + arithmetic / 8 + epilogue_cost(s, p.m * p.n * p.batch) + 100.f;
 }
 
-void pack(const Step& s, void* packed) {
-  const Problem p(s);
-  for (int64_t i = 0, items = p.b_items(s); i < items; ++i)
-    pack_item(data(s.src[1]) + lead_offset(s.src[1], p.b.lead, s.src[1], p.b.lead, i), p, static_cast<float*>(packed) + i * packed_floats(p),
-              {0, p.panels()});
-}
-
-void pack_bytes(const Step& s, void* packed) {
+template <class T>
+void pack_rows(const Step& s, int64_t begin, int64_t end, void* packed) {
   const Problem p(s);
   const Operand& b = s.src[1];
-  for (int64_t item = 0; item < p.b_items(s); ++item)
-    for (int64_t i = 0; i < p.panels(); ++i) {
-      const Range vectors = piece(p.vectors(), p.panels(), i);
-      pack_byte_panel(data<uint8_t>(b) + lead_offset(b, p.b.lead, b, p.b.lead, item), p.b, p.k, vectors,
-                      static_cast<uint8_t*>(packed) + item * packed_floats(p) + vectors.begin * kLanes * p.k);
-    }
+  T* to = static_cast<T*>(packed);
+  const Range k{0, p.k}, vectors{0, p.vectors()};
+  if (p.b.lead) {
+    const int64_t each = p.b_items(s) / b.size[0];
+    for (int64_t i = begin * each; i < end * each; ++i)
+      pack_part(data<T>(b) + (lead_offset(b, p.b.lead, b, p.b.lead, i) - begin * b.stride[0]), p, k, vectors, to + i * packed_floats(p));
+  } else if (static_cast<const Matmul*>(s.attributes)->transpose_b) {
+    pack_part(data<T>(b), p, k, {begin / kLanes, ceil_div(end, kLanes)}, to);
+  } else {
+    pack_part(data<T>(b), p, {begin, end}, vectors, to);
+  }
+}
+
+template <class T>
+void pack(const Step& s, void* packed) {
+  pack_rows<T>(s, 0, s.src[1].size[0], packed);
 }
 
 // Where panels of b lie.
@@ -298,15 +317,18 @@ void run_unpacked(const Step& s, const Context& context) noexcept {
   const auto item = [&](int64_t i) { return data(b) + lead_offset(b, p.b.lead, b, p.b.lead, i); };
   if (direct(p)) {
     const int64_t floats = kTileVectors * kLanes * p.k;
+    const Range last = piece(p.vectors(), p.panels(), p.panels() - 1);
     if (p.n % kLanes)
-      for (int64_t i = 0, items = p.b_items(s); i < items; ++i)
-        pack_panel(item(i), p.b, p.k, piece(p.vectors(), p.panels(), p.panels() - 1), scratch + i * floats);
+      for (int64_t i = 0, items = p.b_items(s); i < items; ++i) pack_panel(item(i), p.b, p.k, last, last.end - last.begin, scratch + i * floats);
     return multiply(s, context, p, {scratch, floats, true});
   }
   const int64_t units = p.b_items(s) * p.panels();
   parallel(context, units, 20000 / (p.k * kTileVectors * kLanes + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u)
-      pack_item(item(u / p.panels()), p, scratch + u / p.panels() * packed_floats(p), {u % p.panels(), u % p.panels() + 1});
+    for (int64_t u = begin; u < end; ++u) {
+      const Range panel = piece(p.vectors(), p.panels(), u % p.panels());
+      pack_panel(item(u / p.panels()), p.b, p.k, panel, panel.end - panel.begin,
+                 scratch + u / p.panels() * packed_floats(p) + panel.begin * kLanes * p.k);
+    }
   });
   multiply(s, context, p, {scratch, packed_floats(p), false});
 }
@@ -318,7 +340,8 @@ const Kernel kKernels[] = {
      .reject = reject_packed,
      .needs = needs_packed,
      .cost = cost_packed,
-     .pack = pack,
+     .pack = pack<float>,
+     .pack_rows = pack_rows<float>,
      .run = run_packed},
     {.name = "matmul_f32int8_packed_" TENON_ISA_NAME,
      .op = "matmul",
@@ -326,7 +349,8 @@ const Kernel kKernels[] = {
      .reject = reject_bytes,
      .needs = needs_bytes,
      .cost = cost_bytes,
-     .pack = pack_bytes,
+     .pack = pack<uint8_t>,
+     .pack_rows = pack_rows<uint8_t>,
      .run = run_bytes},
     {.name = "matmul_f32_panels_" TENON_ISA_NAME,
      .op = "matmul",

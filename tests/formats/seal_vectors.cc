@@ -1,6 +1,9 @@
 // Published answers: FLOE, Wycheproof, CCTV.
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <random>
+
 #include "formats/seal/floe.h"
 #include "formats/seal_common.h"
 
@@ -129,8 +132,17 @@ bool openssl_gcm_opens(const Bytes& key, const Bytes& nonce, const Bytes& aad, c
   return good;
 }
 
+// Each library that this machine can use.
+std::vector<std::unique_ptr<Gcm>> gcms() {
+  std::vector<std::unique_ptr<Gcm>> out;
+  out.push_back(make_openssl_gcm());
+  if (auto gcm = make_ipsec_mb_gcm()) out.push_back(std::move(gcm));
+  return out;
+}
+
 TEST(SealWycheproof, aes_gcm) {
   NEED_SHARED(shared() / "vectors/wycheproof");
+  const auto libraries = gcms();
   int ours = 0, too_long = 0;
   const int count = wycheproof("aes_gcm_test.json", [&](const auto&, const auto& test) {
     const Bytes key = bytes_of(test, "key"), nonce = bytes_of(test, "iv"), aad = bytes_of(test, "aad"), message = bytes_of(test, "msg"),
@@ -143,13 +155,14 @@ TEST(SealWycheproof, aes_gcm) {
     }
     if (key.size() == 32 && nonce.size() == 12 && tag.size() == 16) {
       ++ours;
-      Gcm gcm;
-      gcm.set_key(key);
       plain.resize(cipher.size());
-      opened = gcm.open(nonce, aad, cipher, tag, plain.data());
-      if (is_valid(test)) {
+      for (const auto& gcm : libraries) {
+        gcm->set_key(key);
+        opened = gcm->open(nonce, aad, cipher, tag, plain.data());
+        EXPECT_EQ(opened, is_valid(test)) << test.at("tcId");
+        if (!is_valid(test)) continue;
         Bytes sealed(message.size()), made(16);
-        gcm.seal(nonce, aad, message, sealed.data(), made.data());
+        gcm->seal(nonce, aad, message, sealed.data(), made.data());
         EXPECT_EQ(sealed, cipher) << test.at("tcId");
         EXPECT_EQ(made, tag) << test.at("tcId");
       }
@@ -162,6 +175,34 @@ TEST(SealWycheproof, aes_gcm) {
   EXPECT_EQ(count, 316);
   EXPECT_EQ(ours, 66);
   EXPECT_EQ(too_long, 3);
+}
+
+// Every length around the blocks that the libraries work in, and where the 32-bit counter of a block carries into each of its bytes.
+TEST(SealGcm, the_libraries_agree) {
+  const auto libraries = gcms();
+  if (libraries.size() < 2) GTEST_SKIP() << "this build or processor has OpenSSL alone";
+  const auto [openssl, other] = std::pair(libraries[0].get(), libraries[1].get());
+  std::mt19937_64 random(7);
+  Bytes plain(size_t{1} << 21), aad(300), nonce(12), key(32);
+  const auto fill = [&](Bytes& bytes) { std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<uint8_t>(random()); }); };
+  fill(plain), fill(aad);
+  Bytes sealed(plain.size()), opened(plain.size()), tag(16), other_tag(16);
+  const auto check = [&](size_t n, size_t with) {
+    fill(key), fill(nonce);
+    openssl->set_key(key), other->set_key(key);
+    const View message = View(plain).first(n), also = View(aad).first(with);
+    openssl->seal(nonce, also, message, sealed.data(), tag.data());
+    other->seal(nonce, also, message, opened.data(), other_tag.data());
+    ASSERT_TRUE(equal(View(sealed).first(n), View(opened).first(n)) && tag == other_tag) << n << " bytes with " << with;
+    ASSERT_TRUE(other->open(nonce, also, View(sealed).first(n), tag, opened.data()) && equal(message, View(opened).first(n))) << n;
+    std::copy_n(sealed.begin(), n, opened.begin());
+    ASSERT_TRUE(other->open(nonce, also, View(opened).first(n), tag, opened.data()) && equal(message, View(opened).first(n))) << n << " in place";
+    tag[n % 16] ^= static_cast<uint8_t>(1 << n % 8);
+    ASSERT_FALSE(other->open(nonce, also, View(sealed).first(n), tag, opened.data())) << n;
+  };
+  for (size_t n = 0; n <= 1100; ++n) check(n, n % 7);
+  for (const size_t n : {4095, 4096, 4097, 65535, 65536, 262144, 1048575, 1048576, 2097152}) check(n, 9);
+  for (size_t with = 0; with <= aad.size(); ++with) check(33, with);
 }
 
 void check_hkdf(const char* file, Hash hash, int expected) {

@@ -388,6 +388,22 @@ class Checker {
     return read(o);
   }
 
+  bool packs_by_rows(const Kernel& k, Step step, const Needs& needs, const Fenced& whole) {
+    Fenced parts(needs.packed_bytes, 64);
+    std::vector<Operand> src(step.src, step.src + step.sources);
+    step.src = src.data();
+    Operand& b = src[1];
+    const char* first = static_cast<const char*>(b.data);
+    const int64_t rows = b.size[0], row_bytes = b.stride[0] * bits(static_cast<DType>(b.dtype)) / 8;
+    for (int64_t end = rows; end > 0;) {  // from the last part to the first
+      const int64_t begin = random_.in(0, (end - 1) / needs.pack_grain) * needs.pack_grain;
+      b.data = const_cast<char*>(first + begin * row_bytes);
+      k.pack_rows(step, begin, end, parts.data());
+      end = begin;
+    }
+    return parts.intact() && std::memcmp(parts.data(), whole.data(), static_cast<size_t>(needs.packed_bytes)) == 0;
+  }
+
   void run(const Kernel& k, Case& planned, const Variant& v, const Needs& needs, const std::string& said) {
     current.kernels.insert(&k);
     const std::string where = std::string(k.name) + " (" + v.text + said + ")";
@@ -397,6 +413,7 @@ class Checker {
       packed = Fenced(needs.packed_bytes, 64);
       k.pack(model.step, packed.data());
       if (!packed.intact()) return fail(where + " packs beyond its packed_bytes");
+      if (needs.pack_grain && !packs_by_rows(k, model.step, needs, packed)) return fail(where + " packs other bytes by rows than at once");
     }
     Array first;
     for (int pass = 0; pass < 3; ++pass) {
