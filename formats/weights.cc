@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "base/wipe.h"
 
 namespace tenon {
@@ -42,6 +44,33 @@ class MemorySource : public ViewSource {
   Buffer memory_;
 };
 
+class RoundedSource : public WeightSource {
+ public:
+  RoundedSource(std::shared_ptr<const WeightSource> from, int64_t offset, int64_t count, DType to)
+      : from_(std::move(from)), offset_(offset), count_(count), to_(to) {}
+
+  const void* view(int64_t, int64_t) const override { return nullptr; }
+  int64_t bytes() const override { return 2 * count_; }
+  int64_t unit_end(int64_t offset) const override {
+    const int64_t end = (from_->unit_end(offset_ + 2 * offset) - offset_) / 4 * 2;
+    return end > offset && end < bytes() ? end : bytes();
+  }
+  void read(int64_t offset, int64_t bytes, void* destination) const override {
+    const int64_t count = bytes / 2, at = offset_ + 2 * offset;
+    uint16_t* to = static_cast<uint16_t*>(destination);
+    if (const void* lies = from_->view(at, 4 * count)) return round_to_halves(to_, static_cast<const float*>(lies), count, to);
+    std::vector<float> copy(static_cast<size_t>(count));
+    const WipeAtEnd wipe(copy);
+    from_->read(at, 4 * count, copy.data());
+    round_to_halves(to_, copy.data(), count, to);
+  }
+
+ private:
+  std::shared_ptr<const WeightSource> from_;
+  int64_t offset_, count_;
+  DType to_;
+};
+
 class MappedFile : public ViewSource {
  public:
   MappedFile(void* data, int64_t bytes) : ViewSource(data, bytes) {}
@@ -55,6 +84,10 @@ class MappedFile : public ViewSource {
 std::shared_ptr<const WeightSource> make_memory_source(const void* data, int64_t bytes) { return std::make_shared<MemorySource>(data, bytes); }
 
 std::shared_ptr<const WeightSource> make_view_source(const void* data, int64_t bytes) { return std::make_shared<ViewSource>(data, bytes); }
+
+std::shared_ptr<const WeightSource> make_rounded_source(std::shared_ptr<const WeightSource> from, int64_t offset, int64_t count, DType to) {
+  return std::make_shared<RoundedSource>(std::move(from), offset, count, to);
+}
 
 std::shared_ptr<const WeightSource> map_file(const std::string& path) {
   const auto failed = [&](const char* what) -> Error {

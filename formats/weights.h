@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "base/dtype.h"
+
 namespace tenon {
 
 class WeightSource {
@@ -23,6 +25,8 @@ class WeightSource {
 std::shared_ptr<const WeightSource> make_memory_source(const void* data, int64_t bytes);
 // A source over memory of the caller, which outlives it.
 std::shared_ptr<const WeightSource> make_view_source(const void* data, int64_t bytes);
+// The floats [offset, offset + 4 * count) of a source as halves of type `to`, rounded as they are read.
+std::shared_ptr<const WeightSource> make_rounded_source(std::shared_ptr<const WeightSource> from, int64_t offset, int64_t count, DType to);
 // A mapped file. Throws Error(io) when it cannot be opened or is no regular file.
 std::shared_ptr<const WeightSource> map_file(const std::string& path);
 // `bytes` of an open regular file, whose descriptor may be closed afterwards.

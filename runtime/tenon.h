@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/precision.h"
 #include "base/tensor.h"
 
 namespace tenon {
@@ -79,9 +80,6 @@ struct SealedNotes {
   uint64_t segments = 0, segments_opened = 0;  // of the weights: there are, and decrypted so far (one may be more than once)
 };
 
-// What arithmetic may be done in. `model` computes as the model says; the others are asked for, never chosen.
-enum class Precision { model };
-
 // An output that is an input of the next run.
 struct StateTie {
   std::string output, input;
@@ -138,6 +136,8 @@ struct Inspection {
   int64_t parameters = 0, parameter_bytes = 0;
   int64_t multiply_adds = -1;  // of one run at the likely sizes; -1 where not known
   int64_t weight_bytes = -1;   // packed, and as stored where steps read them so; -1 for a model without a plan
+  int rounded_weights = 0;     // that steps read in sixteen bits, because Options::precision asks for it or the file stores them so
+  double rounding_error = 0;   // the largest of them: |rounded - weight| / |weight|
   int64_t working_bytes = -1;  // of one session at the likely sizes; -1 where data or branches decide, or there is no plan
   bool open = false;           // the operators depend on sizes or integers that only a run tells: no nodes are known before
   SealedNotes sealed;
@@ -149,6 +149,7 @@ struct StepReport {
   std::string text;                      // the node as the dump prints it
   double expected_ns = 0;
   int64_t bytes_read = 0, bytes_written = 0, packed_bytes = 0;
+  double rounding_error = -1;  // of weights that it reads in sixteen bits; -1: it reads none
   struct Other {
     std::string kernel, reason;  // reason empty: accepted, but `expected_ns` is larger
     double expected_ns = 0;
@@ -160,6 +161,8 @@ struct PlanReport {
   std::vector<StepReport> steps;
   int by_reference = 0, reorders = 0;
   int64_t packed_bytes = 0, constant_bytes = 0;
+  int rounded_weights = 0;  // as Inspection's
+  double rounding_error = 0;
 };
 
 // One value of a plan compared with the reference.

@@ -48,9 +48,7 @@ class IpsecMbGcm : public Gcm {
     wipe_registers();
   }
 
-  void seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) override {
-    run(manager_->gcm256_enc, nonce, aad, plain, cipher, tag);
-  }
+  void seal(View nonce, View aad, View plain, uint8_t* cipher, uint8_t* tag) override { run(manager_->gcm256_enc, nonce, aad, plain, cipher, tag); }
 
   bool open(View nonce, View aad, View cipher, View tag, uint8_t* plain) override {
     if (tag.size() != 16) return false;

@@ -2,12 +2,13 @@
 // b is packed into panels of up to three vectors, [panel][k][vectors of the panel]: once when it is constant, else into scratch; with
 // few rows it is read where it lies. a is read in place, one number a row of the tile, whatever its strides. The work is cut into
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
-// A constant b of u8 or s8, with one scale and zero point or one a column, is packed as it is stored (byte_panels.h): a few rows make it
-// real in registers, so that they move a quarter of the memory, and more rows do it for a piece of a panel at a time, which L1 holds.
+// A constant b of u8 or s8, with one scale and zero point or one a column, or of bf16 or f16, is packed as it is stored
+// (narrow_panels.h): a few rows make it real in registers, so that they move a quarter or half of the memory, and more rows do it for a
+// piece of a panel at a time, which L1 holds.
 // A transposed b of a few rows is read where it lies too (dots.h).
-#include "kernels/cpu/byte_panels.h"
 #include "kernels/cpu/dots.h"
 #include "kernels/cpu/gemm_shape.h"
+#include "kernels/cpu/narrow_panels.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
@@ -113,6 +114,14 @@ const char* reject_bytes(const Step& s) {
   return reject_result(s);
 }
 
+template <DType type>
+const char* reject_halves(const Step& s) {
+  if (!is_f32(s.src[0])) return "a is not f32";
+  if (!is(s.src[1], type)) return type == DType::bf16 ? "b is not bf16" : "b is not f16";
+  if (!s.src[1].constant) return "b is not constant";
+  return reject_result(s);
+}
+
 const char* reject_packed(const Step& s) { return s.src[1].constant ? reject_shared(s) : "b is not constant"; }
 const char* reject_unpacked(const Step& s) { return s.src[1].constant ? "b is constant" : reject_shared(s); }
 
@@ -139,13 +148,16 @@ Needs needs_packed(const Step& s) {
           .worker_scratch_bytes = known(s.src[0]) ? copied_bytes(p) : 0};
 }
 
-Needs needs_bytes(const Step& s) {
+template <class Word>
+Needs needs_narrow(const Step& s) {
   const Problem p(s);
   const bool transposed = static_cast<const Matmul*>(s.attributes)->transpose_b;
-  return {.packing = transposed ? "byte_panels_of_nk_" TENON_ISA_NAME : "byte_panels_of_kn_" TENON_ISA_NAME,
-          .packed_bytes = p.b_items(s) * packed_floats(p),
+  const char* of_kn = sizeof(Word) == 1 ? "byte_panels_of_kn_" TENON_ISA_NAME : "half_panels_of_kn_" TENON_ISA_NAME;
+  const char* of_nk = sizeof(Word) == 1 ? "byte_panels_of_nk_" TENON_ISA_NAME : "half_panels_of_nk_" TENON_ISA_NAME;
+  return {.packing = transposed ? of_nk : of_kn,
+          .packed_bytes = p.b_items(s) * packed_floats(p) * static_cast<int64_t>(sizeof(Word)),
           .pack_grain = pack_grain(s),
-          .worker_scratch_bytes = known(s.src[0]) && p.m > kByteRows ? kUnpackedBytes + copied_bytes(p) : 0};
+          .worker_scratch_bytes = known(s.src[0]) && p.m > kNarrowRows ? kUnpackedBytes + copied_bytes(p) : 0};
 }
 
 Needs needs_unpacked(const Step& s) {
@@ -168,10 +180,11 @@ float multiply_cost(const Step& s, const Problem& p, float element_bytes = 4) {
 
 float cost_packed(const Step& s) { return multiply_cost(s, Problem(s)); }
 
-float cost_bytes(const Step& s) {
+template <class Word>
+float cost_narrow(const Step& s) {
   const Problem p(s);
   const float made_real = static_cast<float>(p.batch * ceil_div(p.m, kBlockRows) * packed_floats(p));
-  return multiply_cost(s, p, 1) + made_real * (p.m > kByteRows ? 0.8f : 0.4f) / kLanes;
+  return multiply_cost(s, p, sizeof(Word)) + made_real * (p.m > kNarrowRows ? 0.8f : 0.4f) / kLanes;
 }
 
 float cost_unpacked(const Step& s) {
@@ -216,14 +229,14 @@ struct Panels {
   const float* packed;  // of item 0
   int64_t item;         // elements from item to item; packed whole, or only the last panel
   bool direct;
-  const uint8_t* bytes = nullptr;  // instead of packed
-  bool dots = false;               // nothing is packed
+  const void* narrow = nullptr;  // instead of packed
+  bool dots = false;             // nothing is packed
 
   // Rows that go through all of k at once; else as many as a tile has.
-  int64_t rows_at_once(const Problem& p) const { return dots ? kDotRows : bytes && p.m <= kByteRows ? kByteRows : 0; }
+  int64_t rows_at_once(const Problem& p) const { return dots ? kDotRows : narrow && p.m <= kNarrowRows ? kNarrowRows : 0; }
 };
 
-// `spare`: for bytes that many rows make real, kUnpackedBytes.
+// `spare`: for narrow numbers that many rows make real, kUnpackedBytes.
 void multiply_block(const Step& s, const Problem& p, const Finish& finish, const Panels& b, int64_t item, Range rows, Range panels, float* copy,
                     float* spare) {
   const bool folded = p.batch == 1;
@@ -241,7 +254,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
   t.low = finish.low, t.high = finish.high, t.clamped = finish.clamped, t.residual_vector = kLanes;
   if (finish.residual) t.residual_row = element(*finish.residual, 1, 0) - element(*finish.residual, 0, 0);
   const int64_t few = b.rows_at_once(p);
-  const int64_t passes = few ? 1 : larger(1, ceil_div(p.k, b.bytes ? kByteDepth : kDepth));
+  const int64_t passes = few ? 1 : larger(1, ceil_div(p.k, b.narrow ? kNarrowDepth : kDepth));
   for (int64_t pass = 0; pass < passes; ++pass) {
     const Range depth = piece(p.k, passes, pass);
     t.k = t.k_last = depth.end - depth.begin, t.first = pass == 0, t.last = pass + 1 == passes;
@@ -255,7 +268,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
       const int64_t at = right_item * b.item + (b.direct ? 0 : column * p.k) + depth.begin * wide * kLanes;
       t.b_k = wide * kLanes;
       if (few) t.b = nullptr;
-      else if (b.bytes) unpack_byte_panel(s.src[1], b.bytes + at, t.k, wide, column, t.lanes, spare), t.b = spare;
+      else if (b.narrow) unpack_panel(s.src[1], b.narrow, at, t.k, wide, column, t.lanes, spare), t.b = spare;
       else if (b.direct && t.lanes == kLanes) t.b = b_plain + column + depth.begin * p.b.row, t.b_k = p.b.row;
       else t.b = b.packed + at;
       const int64_t tiles = ceil_div(rows.end - rows.begin, few ? few : tile_rows(static_cast<int>(wide)));
@@ -266,7 +279,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
         t.c = dst + row * p.dst_row + column;
         if (finish.residual) t.residual = element(*finish.residual, row, column);
         if (b.dots) dot_tile(t, b_plain + column * p.b.column, p.b.column, wide, own.end - own.begin);
-        else if (few) byte_tile(t, s.src[1], b.bytes + at, column, wide, own.end - own.begin);
+        else if (few) narrow_tile(t, s.src[1], b.narrow, at, column, wide, own.end - own.begin);
         else kTiles.of[wide - 1][own.end - own.begin - 1](t);
       }
     }
@@ -290,7 +303,7 @@ void multiply(const Step& s, const Context& context, const Problem& p, const Pan
       static_cast<float>(p.m * p.n) * static_cast<float>(p.k) * static_cast<float>(p.batch) / kMultiplyAdds / static_cast<float>(units);
   parallel(context, units, static_cast<int64_t>(2000 / (unit_ns + 1)) + 1, [&](int64_t begin, int64_t end, int worker) {
     float* spare = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
-    float* copy = copies(p) && !b.rows_at_once(p) ? spare + (b.bytes ? kUnpackedBytes / 4 : 0) : nullptr;
+    float* copy = copies(p) && !b.rows_at_once(p) ? spare + (b.narrow ? kUnpackedBytes / 4 : 0) : nullptr;
     for (int64_t u = begin; u < end; ++u) {
       const int64_t rows = u % row_blocks, panels = u / row_blocks % panel_blocks, item = u / row_blocks / panel_blocks;
       multiply_block(s, p, finish, b, item, piece(p.m, row_blocks, rows), piece(p.panels(), panel_blocks, panels), copy, spare);
@@ -303,9 +316,9 @@ void run_packed(const Step& s, const Context& context) noexcept {
   multiply(s, context, p, {static_cast<const float*>(s.packed), packed_floats(p), false});
 }
 
-void run_bytes(const Step& s, const Context& context) noexcept {
+void run_narrow(const Step& s, const Context& context) noexcept {
   const Problem p(s);
-  multiply(s, context, p, {nullptr, packed_floats(p), false, static_cast<const uint8_t*>(s.packed)});
+  multiply(s, context, p, {nullptr, packed_floats(p), false, s.packed});
 }
 
 void run_dots(const Step& s, const Context& context) noexcept { multiply(s, context, Problem(s), {nullptr, 0, false, nullptr, true}); }
@@ -347,11 +360,29 @@ const Kernel kKernels[] = {
      .op = "matmul",
      .isa = TENON_ISA_LEVEL,
      .reject = reject_bytes,
-     .needs = needs_bytes,
-     .cost = cost_bytes,
+     .needs = needs_narrow<uint8_t>,
+     .cost = cost_narrow<uint8_t>,
      .pack = pack<uint8_t>,
      .pack_rows = pack_rows<uint8_t>,
-     .run = run_bytes},
+     .run = run_narrow},
+    {.name = "matmul_f32bf16_packed_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_halves<DType::bf16>,
+     .needs = needs_narrow<uint16_t>,
+     .cost = cost_narrow<uint16_t>,
+     .pack = pack<uint16_t>,
+     .pack_rows = pack_rows<uint16_t>,
+     .run = run_narrow},
+    {.name = "matmul_f32f16_packed_" TENON_ISA_NAME,
+     .op = "matmul",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_halves<DType::f16>,
+     .needs = needs_narrow<uint16_t>,
+     .cost = cost_narrow<uint16_t>,
+     .pack = pack<uint16_t>,
+     .pack_rows = pack_rows<uint16_t>,
+     .run = run_narrow},
     {.name = "matmul_f32_panels_" TENON_ISA_NAME,
      .op = "matmul",
      .isa = TENON_ISA_LEVEL,
@@ -371,5 +402,5 @@ const Kernel kKernels[] = {
 };
 
 }  // namespace
-extern const KernelTable gemm_table{kKernels, 4};
+extern const KernelTable gemm_table{kKernels, 6};
 }  // namespace tenon::cpu::TENON_ISA

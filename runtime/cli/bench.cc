@@ -163,10 +163,11 @@ int bench(const Bench& b) {
     return kGood;
   }
   const LoadTimes& t = model.load_times();
-  std::printf("%s   %s, precision as in the model\n", printable(b.model.path).c_str(),
+  std::printf("%s   %s, precision %s\n", printable(b.model.path).c_str(),
               b.model.threads == 1 ? "1 thread"
               : b.model.threads    ? (std::to_string(b.model.threads) + " threads").c_str()
-                                   : "all processors");
+                                   : "all processors",
+              b.model.precision == "model" ? "as in the model" : b.model.precision.c_str());
   std::printf("load  %8.1f ms   read %.1f, build %.1f, passes %.1f, plan %.1f, pack %.1f, first run %.1f       peak memory %s\n", load_ms, t.read,
               t.build, t.passes, t.plan, t.pack, first_ms, bytes_text(static_cast<double>(peak_rss_bytes())).c_str());
   std::printf("run   %8s      median of %zu in %.2f s   min %s  mean %s  p90 %s  p95 %s  p99 %s      spread %.1f %%\n",

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/compare.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
 
@@ -73,6 +74,8 @@ int inspect(const ModelOptions& options, bool as_json) {
                 {"parameter_bytes", i.parameter_bytes},
                 {"multiply_adds", i.multiply_adds},
                 {"weight_bytes", i.weight_bytes},
+                {"rounded_weights", i.rounded_weights},
+                {"rounding_error", i.rounding_error},
                 {"working_bytes", i.working_bytes}};
     if (model.origin().sealed) out["sealed"] = json_of(model.origin(), i.sealed);
     std::printf("%s\n", out.dump().c_str());
@@ -99,6 +102,7 @@ int inspect(const ModelOptions& options, bool as_json) {
     std::printf("  memory: %s of weights", bytes_text(static_cast<double>(i.weight_bytes)).c_str());
     if (i.working_bytes >= 0) std::printf(", %s for a session", bytes_text(static_cast<double>(i.working_bytes)).c_str());
     std::printf("\n");
+    if (i.rounded_weights) std::printf("  precision: %d weights in sixteen bits, rounding error at most %.1e\n", i.rounded_weights, i.rounding_error);
   }
   return kGood;
 }
@@ -128,13 +132,16 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
                        {"bytes_read", s.bytes_read},
                        {"bytes_written", s.bytes_written},
                        {"packed_bytes", s.packed_bytes},
+                       {"rounding_error", s.rounding_error < 0 ? json() : json(s.rounding_error)},
                        {"others", others}});
     }
     std::printf("%s\n", json{{"steps", steps},
                              {"by_reference", report.by_reference},
                              {"reorders", report.reorders},
                              {"packed_bytes", report.packed_bytes},
-                             {"constant_bytes", report.constant_bytes}}
+                             {"constant_bytes", report.constant_bytes},
+                             {"rounded_weights", report.rounded_weights},
+                             {"rounding_error", report.rounding_error}}
                             .dump()
                             .c_str());
     return kGood;
@@ -144,9 +151,10 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
     if (!node.empty() && s.node.find(node) == std::string::npos && s.output != node) continue;
     found = true;
     std::printf("%s\n", s.text.c_str());
-    std::printf("  = %-40s %10s expected, reads %s, writes %s%s\n", s.kernel.c_str(), time_text(s.expected_ns).c_str(),
+    std::printf("  = %-40s %10s expected, reads %s, writes %s%s%s\n", s.kernel.c_str(), time_text(s.expected_ns).c_str(),
                 bytes_text(static_cast<double>(s.bytes_read)).c_str(), bytes_text(static_cast<double>(s.bytes_written)).c_str(),
-                s.packed_bytes ? (", weights packed (" + bytes_text(static_cast<double>(s.packed_bytes)) + ")").c_str() : "");
+                s.packed_bytes ? (", weights packed (" + bytes_text(static_cast<double>(s.packed_bytes)) + ")").c_str() : "",
+                s.rounding_error >= 0 ? (", rounded with error " + number_text("%.1e", s.rounding_error)).c_str() : "");
     for (const auto& other : s.others) {
       if (other.reason.empty()) std::printf("  + %-40s %10s expected\n", other.kernel.c_str(), time_text(other.expected_ns).c_str());
       else std::printf("  - %-40s %s\n", other.kernel.c_str(), other.reason.c_str());
@@ -155,6 +163,8 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
   if (!found) throw Error(Code::bad_usage, "no step comes from a node called \"" + printable(node) + "\"");
   std::printf("%zu steps, %d by the reference, %d reorders, packed %s\n", report.steps.size(), report.by_reference, report.reorders,
               bytes_text(static_cast<double>(report.packed_bytes)).c_str());
+  if (report.rounded_weights)
+    std::printf("%d weights are read in sixteen bits, with a rounding error of at most %.1e\n", report.rounded_weights, report.rounding_error);
   return kGood;
 }
 
@@ -164,12 +174,25 @@ struct Check {
   bool json = false, all = false;
 };
 
+// How far the outputs are from those of the same model in its own precision, as part of their range; no value where that is asked for.
+std::optional<double> error_of_precision(const Check& c, Session& session, const std::map<std::string, OwnedTensor>& inputs) {
+  if (c.model.precision == "model") return std::nullopt;
+  ModelOptions own = c.model;
+  own.precision = "model";
+  Session expected(own.load());
+  const std::vector<Tensor> got = session.run(views(inputs)), should = expected.run(views(inputs));
+  double out = 0;
+  for (size_t i = 0; i < got.size(); ++i) out = std::max(out, compare(got[i], should[i], 0, 0).of_range);
+  return out;
+}
+
 int check(const Check& c) {
   const Model model = c.model.load();
   const auto inputs = c.inputs.tensors(model, c.model.options().dims);
   Session session(model);
   for (const auto& [name, tensor] : inputs) session.bind_input(name, tensor);
   const CheckReport report = session.check();
+  const std::optional<double> rounded = error_of_precision(c, session, inputs);
   int agree = 0;
   for (const auto& row : report.rows) agree += row.ok;
   if (c.json) {
@@ -182,7 +205,12 @@ int check(const Check& c) {
                       {"of_range", r.of_range},
                       {"allowed", r.allowed},
                       {"ok", r.ok}});
-    std::printf("%s\n", json{{"steps", rows}, {"outputs_of_range", report.outputs_of_range}, {"ok", report.ok}}.dump().c_str());
+    std::printf("%s\n", json{{"steps", rows},
+                             {"outputs_of_range", report.outputs_of_range},
+                             {"of_model_precision", rounded ? json(*rounded) : json()},
+                             {"ok", report.ok}}
+                            .dump()
+                            .c_str());
     return report.ok ? kGood : kDiffers;
   }
   Table table({"<step", "<", "<kernel", "largest error", "of range", "allowed", "<"});
@@ -191,6 +219,8 @@ int check(const Check& c) {
                number_text("%.1e", r.allowed), r.ok ? "ok" : "DIFFERS"});
   table.print();
   std::printf("%d of %zu steps agree with the reference; outputs agree to %.1e of their range\n", agree, report.rows.size(), report.outputs_of_range);
+  if (rounded)
+    std::printf("outputs in %s agree with those in the model's own precision to %.1e of their range\n", c.model.precision.c_str(), *rounded);
   return report.ok ? kGood : kDiffers;
 }
 

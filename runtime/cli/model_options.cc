@@ -32,6 +32,10 @@ bool ends_with(const std::string& text, const char* end) {
   return text.size() >= n && text.compare(text.size() - n, n, end) == 0;
 }
 
+Precision precision_named(const std::string& name) {
+  return name == "bf16" ? Precision::bf16 : name == "fp16" ? Precision::fp16 : name == "int8" ? Precision::int8 : Precision::model;
+}
+
 const Port& port_of(const Model& model, const std::string& name) {
   for (const Port& p : model.inputs())
     if (p.name == name) return p;
@@ -53,6 +57,9 @@ void ModelOptions::add(CLI::App& app) {
   app.add_option("model", path, "the model file")->required();
   app.add_option("--threads", threads, "worker threads; 0 is every processor this process may use")->check(CLI::Range(0, 1024));
   app.add_option("--isa", isa, "the highest ISA level to use, such as avx2");
+  app.add_option("--precision", precision, "model, bf16, fp16 (weights of products with few rows), or int8 (quantised models only)")
+      ->check(CLI::IsMember({"model", "bf16", "fp16", "int8"}))
+      ->capture_default_str();
   app.add_option("--set-dim", dims, "NAME=N: the value of a symbolic size (may repeat)");
   app.add_option("--memory-limit", memory_limit, "bytes of working memory a run may take");
   app.add_flag("--reference", reference, "run through the references: slow, and the measure of everything else");
@@ -65,6 +72,7 @@ Options ModelOptions::options() const {
   Options o;
   o.threads = threads;
   o.isa = isa;
+  o.precision = precision_named(precision);
   o.reference = reference;
   o.pin_threads = !no_pin;
   o.follow_symlinks = follow_symlinks;

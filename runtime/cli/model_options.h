@@ -15,7 +15,7 @@ namespace tenon::cli {
 struct ModelOptions {
   std::string path;
   int threads = 0;
-  std::string isa;
+  std::string isa, precision = "model";
   bool reference = false, no_pin = false, follow_symlinks = false;
   std::vector<std::string> dims;
   int64_t memory_limit = 0;

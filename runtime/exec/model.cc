@@ -54,9 +54,19 @@ int index_of(const std::vector<std::string>& names, const std::string& name, con
   return static_cast<int>(found - names.begin());
 }
 
+bool is_quantised(const Graph& g) {
+  return std::any_of(g.nodes.begin(), g.nodes.end(), [](const Node& n) {
+    const bool own = n.op == &ops::quantize || n.op == &ops::dequantize || n.op == &ops::dynamic_quantize || n.op == &ops::matmul_integer ||
+                     n.op == &ops::conv_integer || n.op == &ops::dynamic_quantize_lstm;
+    return own || std::any_of(n.subgraphs.begin(), n.subgraphs.end(), [](const auto& sub) { return is_quantised(*sub); });
+  });
+}
+
 }  // namespace
 
 std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms) {
+  if (options.reference && options.precision != Precision::model)
+    throw Error(Code::bad_usage, "the reference computes as the model says; precision is for plans");
   auto m = std::make_shared<Model::Impl>();
   m->options = options;
   m->options.sealed = {};
@@ -85,8 +95,13 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   for (ValueId v : model.graph.inputs) input_names.push_back(model.graph.values[v].name);
   for (const StateTie& t : options.ties) model.graph.ties.push_back({index_of(names, t.output, "output"), index_of(input_names, t.input, "input")});
   m->tied = model.graph.ties;
+  if (options.precision == Precision::int8 && !is_quantised(model.graph))
+    throw Error(Code::not_supported,
+                "precision int8 is for quantised models, and this one has no quantised tensors; quantise it first, or ask for "
+                "bf16, fp16 or model");
   stage(options, "passes");
-  if (!options.reference && !m->per_size) run_passes(model.graph, {.limits = options.limits});
+  if (!options.reference && !m->per_size)
+    run_passes(model.graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
   m->times.passes = watch.lap();
   stage(options, "plan");
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
@@ -187,7 +202,7 @@ std::shared_ptr<const Model::Impl> Model::Impl::with_ties(const std::vector<Tie>
   m->ties = this->ties;
   m->graph = detached(graph);
   m->graph.ties = ties;
-  run_pass("append_state", m->graph, {.limits = options.limits});
+  run_pass("append_state", m->graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
   m->plan = make_plan(clone(m->graph), plan_options);
   slot = std::move(m);
   return slot;
@@ -258,9 +273,10 @@ Graph graph_after(const Model::Impl& m, const std::string& last) {
     throw Error(Code::bad_usage, "no pass is called " + printable(last) + "; there are: read" + list + " passes");
   }
   std::optional<Graph> wanted;
-  run_passes(model.graph, {.limits = m.options.limits}, [&](std::string_view name, const Graph& g) {
-    if (name == last) wanted = clone(g);
-  });
+  run_passes(model.graph, {.limits = m.options.limits, .precision = m.options.precision, .workers = m.plan_options.workers},
+             [&](std::string_view name, const Graph& g) {
+               if (name == last) wanted = clone(g);
+             });
   return std::move(*wanted);
 }
 

@@ -69,6 +69,8 @@ void explain_plan(const Plan& plan, PlanReport& out) {
     r.text = text(g, n);
     r.packed_bytes = p.needs.packed_bytes;
     for (ValueId v : n.inputs)
+      if (const auto found = plan.rounded.find(v); found != plan.rounded.end()) r.rounding_error = std::max(r.rounding_error, found->second);
+    for (ValueId v : n.inputs)
       if (v != kNone) r.bytes_read += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
     for (ValueId v : n.outputs)
       if (v != kNone) r.bytes_written += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
@@ -93,6 +95,8 @@ Inspection inspect(const Model::Impl& m) {
   out.open = m.per_size;
   if (m.plan) {
     out.weight_bytes = m.plan->summary.packed_bytes + m.plan->summary.constant_bytes;
+    out.rounded_weights = m.plan->summary.rounded_weights;
+    out.rounding_error = m.plan->summary.rounding_error;
     if (!has_branches(*m.plan)) out.working_bytes = working_bytes(m.plan, m.options.memory_limit);
   }
   return out;
@@ -106,6 +110,8 @@ PlanReport explain(const Model::Impl& m) {
   out.reorders = m.plan->summary.reorders;
   out.packed_bytes = m.plan->summary.packed_bytes;
   out.constant_bytes = m.plan->summary.constant_bytes;
+  out.rounded_weights = m.plan->summary.rounded_weights;
+  out.rounding_error = m.plan->summary.rounding_error;
   return out;
 }
 

@@ -20,9 +20,10 @@ struct Cast {
   DType to = DType::f32;
   bool saturate = true;
   PowerRounding round_mode = PowerRounding::up;
+  float error = 0;  // of weights that precision rounds, |rounded - weight| / |weight|: tells, and does nothing
 
   bool operator==(const Cast&) const = default;
-  void fields(auto& f) { f("to", to), f("saturate", saturate), f("round_mode", round_mode, kPowerRoundingNames); }
+  void fields(auto& f) { f("to", to), f("saturate", saturate), f("round_mode", round_mode, kPowerRoundingNames), f("error", error); }
 };
 
 // bit_cast: the bits of each element read as another type of the same width.

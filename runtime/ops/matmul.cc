@@ -37,8 +37,14 @@ Shape infer_shape(Inference& n) {
 
 void infer(Inference& n) {
   n.expect_inputs(2, 2);
-  n.expect_same_dtype(0, 1);
-  n.result(n.dtype(0), infer_shape(n));
+  const DType to = n.attributes<Matmul>().to;
+  if (to == DType::none) n.expect_same_dtype(0, 1);
+  else {
+    n.expect(to == DType::f32, "a matmul with a type of its own makes f32");
+    for (int i = 0; i < 2; ++i)
+      n.expect(n.dtype(i) == DType::f32 || n.dtype(i) == DType::bf16 || n.dtype(i) == DType::f16, "its operands are f32, bf16 or f16");
+  }
+  n.result(to == DType::none ? n.dtype(0) : to, infer_shape(n));
 }
 
 // The zero points of operand i, in input 2 + i: one, one for each of `count` rows or columns, or the operand's shape with size 1 along k.

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/limits.h"
+#include "base/precision.h"
 #include "ir/graph.h"
 
 namespace tenon {
@@ -11,6 +12,9 @@ namespace tenon {
 // What a run of the pipeline carries from pass to pass.
 struct PassContext {
   LoadLimits limits;
+  Precision precision = Precision::model;
+  int workers = 1;             // for what looks at all weights
+  DType stored = DType::none;  // f16 or bf16: what floats were in the file, before widen_halves
   int64_t folded_bytes = 0;    // of all constants made so far
   bool weights_typed = false;  // what is still dequantized then are no weights of an op that reads eight bits
 };
@@ -24,7 +28,7 @@ void drop_dead(Graph& g);
 void merge_common(Graph& g);
 
 // ---- one way to say each thing
-void widen_halves(Graph& g);
+void widen_halves(Graph& g, PassContext& context);
 void simplify(Graph& g);
 void simplify_shapes(Graph& g);
 void merge_transposes(Graph& g);
@@ -42,6 +46,9 @@ void quantise_types(Graph& g, PassContext& context);
 void round_to_steps(Graph& g);
 void store_quantised(Graph& g);
 void fuse_dynamic(Graph& g);
+
+// ---- precision
+void round_weights(Graph& g, PassContext& context);
 
 // ---- state
 void append_state(Graph& g);

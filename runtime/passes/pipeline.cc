@@ -14,7 +14,7 @@ void plain(Graph& g, PassContext&) {
 }
 
 constexpr PassRow kPipeline[] = {
-    {"widen_halves", plain<widen_halves>},
+    {"widen_halves", widen_halves},
     // Constants, branches that are never taken, and one way to say each thing.
     {"share_constants", plain<share_constants>},
     {"fold", fold},
@@ -50,6 +50,7 @@ constexpr PassRow kPipeline[] = {
     {"store_quantised", plain<store_quantised>},
     {"merge_common", plain<merge_common>},
     {"drop_dead", plain<drop_dead>},
+    {"round_weights", round_weights},
     // Where outputs are inputs of the next run.
     {"append_state", plain<append_state>},
 };
@@ -74,7 +75,7 @@ std::span<const PassRow> pipeline() { return kPipeline; }
 
 void run_passes(Graph& g, const PassOptions& options, const PassObserver& observe) {
   if (options.verify) verify(g, Stage::portable, "reader");
-  PassContext context{options.limits};
+  PassContext context{options.limits, options.precision, options.workers};
   for (const PassRow& pass : kPipeline) {
     run_row(pass, g, context, options.verify);
     if (observe) observe(pass.name, g);
@@ -85,7 +86,7 @@ void run_passes(Graph& g, const PassOptions& options, const PassObserver& observ
 void run_pass(std::string_view name, Graph& g, const PassOptions& options) {
   const auto found = std::find_if(std::begin(kPipeline), std::end(kPipeline), [&](const PassRow& p) { return p.name == name; });
   if (found == std::end(kPipeline)) throw Error(Code::bad_usage, "no pass is called " + printable(name));
-  PassContext context{options.limits};
+  PassContext context{options.limits, options.precision, options.workers};
   run_row(*found, g, context, options.verify);
 }
 

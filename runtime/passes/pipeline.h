@@ -11,6 +11,8 @@ namespace tenon {
 
 struct PassOptions {
   LoadLimits limits;
+  Precision precision = Precision::model;
+  int workers = 1;
 #ifdef NDEBUG
   bool verify = false;
 #else

@@ -1,10 +1,7 @@
 #include "plan/packing.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
-#include <mutex>
 
 #include "base/threads.h"
 #include "base/wipe.h"
@@ -95,21 +92,8 @@ int Packing::threads(int workers) const {
 }
 
 void Packing::run(int workers) {
-  std::atomic<size_t> next{0};
-  std::atomic<bool> failed{false};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  on_threads(threads(workers), [&] {
-    try {
-      Lent lent;
-      for (size_t i; !failed && (i = next.fetch_add(1)) < tasks_.size();) pack(tasks_[i], lent);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failed.exchange(true)) failure = std::current_exception();
-    }
-  });
+  each_on_threads<Lent>(threads(workers), tasks_.size(), [&](Lent& lent, size_t i) { pack(tasks_[i], lent); });
   tasks_.clear();
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace tenon

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <numeric>
 #include <unordered_map>
 
+#include "base/half.h"
 #include "base/wipe.h"
+#include "ops/cast.h"
 #include "plan/packing.h"
 
 namespace tenon {
@@ -47,6 +48,7 @@ class Planner {
     Graph& g = plan_->graph;
     separate_outputs();
     drop_shape_values();
+    round_constants();
     plan_->selections = select(g, plan_->options);
     reorder_constants();
     share_views();
@@ -154,6 +156,23 @@ class Planner {
     c.source->read(c.offset, c.bytes, copy.data());
     plan_->owned.push_back(std::move(copy));
     return kept = plan_->owned.back().data();
+  }
+
+  // A cast of a constant to sixteen bits is done where its packing reads it.
+  void round_constants() {
+    Graph& g = graph();
+    for (Node& n : g.nodes) {
+      if (n.op != &ops::cast || !is_half(n.attributes.as<Cast>().to) || !g.is_constant(n.inputs[0]) || g.is_output(n.outputs[0])) continue;
+      const Value& from = g.values[n.inputs[0]];
+      if (from.type.dtype != DType::f32 || from.type.quantisation) continue;
+      Value& to = g.values[n.outputs[0]];
+      const Constant& c = *from.constant;
+      to.constant = Constant{make_rounded_source(c.source, c.offset, c.bytes / 4, to.type.dtype), 0, c.bytes / 2, nullptr};
+      to.producer = kNone;
+      plan_->rounded[n.outputs[0]] = n.attributes.as<Cast>().error;
+      n.dead = true;
+    }
+    compact(g);
   }
 
   // A reorder of a constant is done here, once.
@@ -412,8 +431,10 @@ class Planner {
         const PlanSummary& inner = sub->summary;
         all.steps += inner.steps, all.by_reference += inner.by_reference, all.reorders += inner.reorders;
         all.pack_ms += inner.pack_ms, all.packed_bytes += inner.packed_bytes, all.constant_bytes += inner.constant_bytes;
+        all.rounded_weights += inner.rounded_weights, all.rounding_error = std::max(all.rounding_error, inner.rounding_error);
       }
     }
+    for (const auto& [value, error] : plan_->rounded) ++all.rounded_weights, all.rounding_error = std::max(all.rounding_error, error);
   }
 
   std::shared_ptr<Plan> plan_;

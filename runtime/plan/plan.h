@@ -1,6 +1,7 @@
 // The skeleton: everything about running a graph that does not depend on the values of its symbols. Immutable; shared by sessions.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -63,6 +64,8 @@ struct PlanSummary {
   int steps = 0, by_reference = 0, reorders = 0;
   double pack_ms = 0;
   int64_t packed_bytes = 0, constant_bytes = 0;  // constants: those that steps read as stored
+  int rounded_weights = 0;                       // to sixteen bits
+  double rounding_error = 0;                     // the largest of them
 };
 
 struct Plan {
@@ -76,7 +79,8 @@ struct Plan {
   std::vector<BufferPlan> buffers;
   std::vector<const void*> constants;  // null: packed, read by nobody else, and not to be had without a copy
   std::vector<ContentPlan> contents;
-  std::vector<Buffer> owned;  // packed weights, reordered constants, constants that could not be read in place
+  std::map<ValueId, double> rounded;  // constants in sixteen bits, with the error of that
+  std::vector<Buffer> owned;          // packed weights, reordered constants, constants that could not be read in place
   PlanOptions options;
   PlanSummary summary;
   bool has_data_sizes = false;

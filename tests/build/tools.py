@@ -106,6 +106,13 @@ def inputs_and_outputs(folder):
         expect(close(a, answers[0], 1e-5) and close([sum(a)], [1], 1e-5), f"answers of one picture: {list(a)} and {list(answers[0])}")
 
     (folder / "names").write_text("".join(f"digit-{i}\n" for i in range(10)))
+    tenon("run", DIGITS, "--inputs", folder / "x.npz", "--precision", "bf16", "--outputs", out)
+    rounded = read_npz(out, "probability")
+    expect(close(rounded, answers[0], 1e-2) and not close(rounded, answers[0], 1e-9), "--precision rounds weights")
+    checked = json.loads(tenon("check", DIGITS, "--inputs", folder / "x.npz", "--precision", "bf16", "--json"))
+    expect(checked["ok"] and 0 < checked["of_model_precision"] < 1e-2, f"check tells what precision costs: {checked['of_model_precision']}")
+    expect("rounded with error" in tenon("explain", DIGITS, "--precision", "fp16"), "explain tells the rounding error")
+    tenon("run", DIGITS, "--random", "1", "--precision", "int8", status=4, says="quantise it first")
     best = max(range(10), key=lambda i: answers[0][i])
     shown = tenon("run", DIGITS, "--inputs", folder / "x.npz", "--top", "2", "--labels", folder / "names")
     expect(f"digit-{best}" in shown.splitlines()[1], f"the first of --top is digit-{best}:\n{shown}")

@@ -30,6 +30,7 @@ Problem product(Random& r, int64_t m, int64_t n, int64_t k) {
   Source b = f32(right);
   b.constant = r.chance(0.5);
   if (right.size() > 1 && r.chance(0.25)) b = stored_in_bytes(r, right, static_cast<int>(right.size()) - (a.transpose_b ? 2 : 1));
+  if (right.size() > 1 && r.chance(0.25)) b = constant(of(r.pick({DType::bf16, DType::f16}), right, -2, 2)), a.to = DType::f32;
   Problem p{"matmul", a, {f32(left), b}};
   std::vector<int64_t> dst;
   for (size_t i = 2; i < std::max(left.size(), right.size()); ++i) {
@@ -54,7 +55,10 @@ TEST(GemmKernels, agree) {
     check(product(r, r.in(1, 40), r.in(1, 40), n));
   });
   Random r(1);
-  for (int64_t m = 1; m < 7; ++m) check("matmul", Matmul{}, {f32({m, 300}), stored_in_bytes(r, {300, 200}, 1)});
+  for (int64_t m = 1; m < 7; ++m) {
+    check("matmul", Matmul{}, {f32({m, 300}), stored_in_bytes(r, {300, 200}, 1)});
+    for (DType half : {DType::bf16, DType::f16}) check("matmul", Matmul{.to = DType::f32}, {f32({m, 300}), constant(of(half, {300, 200}, -2, 2))});
+  }
   check("matmul", Matmul{}, {f32({5, 1100}), constant(f32({1100, 50}))});
   check("matmul", Matmul{.transpose_a = true}, {f32({512, 130}), f32({512, 97})});
   expect_every_kernel("gemm");
