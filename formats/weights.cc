@@ -51,6 +51,7 @@ class RoundedSource : public WeightSource {
 
   const void* view(int64_t, int64_t) const override { return nullptr; }
   int64_t bytes() const override { return 2 * count_; }
+  std::shared_ptr<void> hold() const override { return from_->hold(); }
   int64_t unit_end(int64_t offset) const override {
     const int64_t end = (from_->unit_end(offset_ + 2 * offset) - offset_) / 4 * 2;
     return end > offset && end < bytes() ? end : bytes();

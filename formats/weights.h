@@ -19,6 +19,8 @@ class WeightSource {
   virtual int64_t bytes() const = 0;
   // Where the unit ends that holds the byte at `offset`: a read that takes units whole does no work twice.
   virtual int64_t unit_end(int64_t) const { return bytes(); }
+  // While the result lives, what reads need is kept from one to the next. May be null.
+  virtual std::shared_ptr<void> hold() const { return nullptr; }
 };
 
 // A source with a copy of `data`.

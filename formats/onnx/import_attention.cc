@@ -22,7 +22,7 @@ namespace {
 int rank_of(const Import& n, ValueId v) { return n.graph().value(v).type.shape.rank(); }
 Dim size_of(const Import& n, ValueId v, int axis) {
   const Shape& s = n.graph().value(v).type.shape;
-  return s[axis < 0 ? axis + s.rank() : axis];
+  return s[from_front(axis, s.rank())];
 }
 
 ValueId transposed(const Import& n, ValueId v, std::vector<int64_t> perm) { return n.emit("transpose", Transpose{std::move(perm)}, {v}); }

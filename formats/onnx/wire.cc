@@ -9,13 +9,23 @@ namespace {
 
 using protozero::pbf_wire_type;
 
+const char* reason(const protozero::exception& e) {
+  if (dynamic_cast<const protozero::end_of_buffer_exception*>(&e)) return "they end within a field";
+  if (dynamic_cast<const protozero::unknown_pbf_wire_type_exception*>(&e)) return "a field has a wire type that protobuf does not know";
+  if (dynamic_cast<const protozero::invalid_tag_exception*>(&e)) return "a field has a number that protobuf does not allow";
+  if (dynamic_cast<const protozero::invalid_length_exception*>(&e)) return "a length does not fit what it counts";
+  if (dynamic_cast<const protozero::varint_too_long_exception*>(&e)) return "a number has more than 10 bytes";
+  return e.what();
+}
+
 // What protozero throws becomes an Error here and goes no further.
 template <class F>
 auto translated(const char* what, F f) {
   try {
     return f();
   } catch (const protozero::exception& e) {
-    throw Error(Code::bad_model, std::string("the bytes of ") + what + " are no protobuf, or damaged: " + e.what());
+    throw Error(Code::bad_model,
+                std::string("the bytes of ") + what + " are no protobuf, or damaged: " + reason(e) + "; is this an ONNX file, and whole?");
   }
 }
 

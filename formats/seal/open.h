@@ -41,7 +41,8 @@ struct SealedFile::Open {
 
   std::atomic<int> working{0};  // threads that read now
   std::mutex idle_mutex;
-  std::vector<std::unique_ptr<Reader>> idle;  // kept for the next read: each holds a key and the memory of a segment
+  int holders = 0;
+  std::vector<std::unique_ptr<Reader>> idle;  // while somebody holds: each has a key and the memory of a segment
   std::atomic<uint64_t> segments_opened{0};
   std::mutex poison_mutex;
   std::optional<Error> poison;

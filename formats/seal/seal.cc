@@ -157,7 +157,7 @@ std::unique_ptr<Reader> take_reader(SealedFile::Open& open) {
 
 void give_back(SealedFile::Open& open, std::unique_ptr<Reader> reader) {
   const std::lock_guard lock(open.idle_mutex);
-  open.idle.push_back(std::move(reader));
+  if (open.holders) open.idle.push_back(std::move(reader));
 }
 
 // The first failure stays; every read fails with it.
@@ -192,6 +192,17 @@ void each_on_threads(SealedFile::Open& open, uint64_t count, const std::function
 }
 
 }  // namespace
+
+std::shared_ptr<void> SealedFile::hold(std::shared_ptr<const SealedFile> file) {
+  Open& open = *file->open_;
+  const std::lock_guard lock(open.idle_mutex);
+  std::shared_ptr<void> out(&open, [file](void*) {
+    const std::lock_guard at_end(file->open_->idle_mutex);
+    if (--file->open_->holders == 0) file->open_->idle.clear();
+  });
+  ++open.holders;
+  return out;
+}
 
 void SealedFile::read(uint64_t offset, std::span<uint8_t> destination) const {
   const Piece piece{offset, destination};

@@ -56,6 +56,8 @@ class SealedFile {
   void read(uint64_t offset, std::span<uint8_t> destination) const;
   // Several ranges: a segment that holds many of them is opened once. Cheaper than one call for each.
   void read(std::span<const Piece> pieces) const;
+  // While the result lives, threads keep their keys and buffers from one read to the next.
+  static std::shared_ptr<void> hold(std::shared_ptr<const SealedFile> file);
 
   const FileIdentity& identity() const;
   const std::vector<Slot>& slots() const;

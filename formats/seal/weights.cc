@@ -18,6 +18,7 @@ class SealedSource : public WeightSource {
     const int log2 = file_->identity().segment_log2();
     return std::min(bytes(), ((offset >> log2) + 1) << log2);
   }
+  std::shared_ptr<void> hold() const override { return SealedFile::hold(file_); }
 
  private:
   std::shared_ptr<const SealedFile> file_;

@@ -1,6 +1,7 @@
 // Questions that every family asks about the operands of a step.
 #pragma once
 
+#include "base/axis.h"
 #include "base/dtype.h"
 #include "kernels/kernel.h"
 
@@ -51,8 +52,6 @@ T* mutable_data(const Operand& o) {
   return static_cast<T*>(o.data);
 }
 
-// An axis that may be counted from the end, -1 being the last.
-inline int64_t from_front(int64_t axis, int rank) { return axis < 0 ? axis + rank : axis; }
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 // Elements of memory without gaps, padding lanes included.

@@ -68,7 +68,7 @@ void reference_suppression(Reference& n) {
 
 std::vector<int> axes_of(const CenterCropPad& a, int rank) {
   std::vector<int> axes;
-  for (int64_t axis : a.axes) axes.push_back(static_cast<int>(axis < 0 ? axis + rank : axis));
+  for (int64_t axis : a.axes) axes.push_back(static_cast<int>(from_front(axis, rank)));
   for (int i = 0; a.axes.empty() && i < rank; ++i) axes.push_back(i);
   return axes;
 }

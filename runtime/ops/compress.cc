@@ -32,7 +32,7 @@ void infer(Inference& n) {
 void reference(Reference& n) {
   const auto& a = n.attributes<Compress>();
   const Array &src = *n.in[0], &condition = *n.in[1];
-  const size_t axis = a.flat ? 0 : static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
+  const size_t axis = a.flat ? 0 : static_cast<size_t>(from_front(a.axis, src.rank()));
   const int64_t size = a.flat ? src.count() : src.shape[axis], inner = a.flat ? 1 : strides_of(src.shape)[axis];
   std::vector<int64_t> kept, shape = a.flat ? std::vector<int64_t>{0} : src.shape;
   for (int64_t i = 0; i < condition.count(); ++i)

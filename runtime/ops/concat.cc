@@ -28,7 +28,7 @@ void reference(Reference& n) {
   Array& dst = n.out[0];
   const std::vector<int64_t> strides = strides_of(dst.shape);
   const int64_t axis = n.attributes<Concat>().axis;
-  const size_t along = static_cast<size_t>(axis < 0 ? axis + dst.rank() : axis);
+  const size_t along = static_cast<size_t>(from_front(axis, dst.rank()));
   int64_t before = 0;
   for (const Array* src : n.in) {
     for (Walk at(src->shape); at.more(); at.next()) dst.move(at.offset(strides) + before * strides[along], *src, at.flat());

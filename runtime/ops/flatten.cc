@@ -11,7 +11,7 @@ void infer(Inference& n) {
   n.expect(axis >= -rank && axis <= rank, "the axis of flatten is within the rank of src");
   Extent size[2] = {1, 1};
   for (int i = 0; i < rank; ++i) {
-    Extent& product = size[i >= (axis < 0 ? axis + rank : axis)];
+    Extent& product = size[i >= from_front(axis, rank)];
     product = product * n.size(0, i);
   }
   n.result(n.dtype(0), {size[0], size[1]});

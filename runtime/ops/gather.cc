@@ -7,7 +7,7 @@ namespace {
 
 bool index_type(DType t) { return t == DType::s64 || t == DType::s32; }
 
-size_t axis_of(const Reference& n, int64_t axis) { return static_cast<size_t>(axis < 0 ? axis + n.in[0]->rank() : axis); }
+size_t axis_of(const Reference& n, int64_t axis) { return static_cast<size_t>(from_front(axis, n.in[0]->rank())); }
 
 void infer_gather(Inference& n) {
   n.expect_inputs(2, 2);

@@ -15,7 +15,7 @@ int64_t index_at(const Reference& n, int source, int64_t element, int64_t size) 
   if (index < -size || index >= size)
     throw Error(Code::bad_input, "index " + std::to_string(index) + " at element " + std::to_string(element) + " of input " + std::to_string(source) +
                                      " is outside an axis of " + std::to_string(size) + " elements");
-  return index < 0 ? index + size : index;
+  return from_front(index, size);
 }
 
 }  // namespace tenon

@@ -93,7 +93,7 @@ const Type& Inference::type(int i) const {
 
 Extent Inference::size(int i, int axis) const {
   const Shape& s = shape(i);
-  const int a = axis < 0 ? axis + s.rank() : axis;
+  const int a = from_front(axis, s.rank());
   if (a < 0 || a >= s.rank())
     throw Error(Code::bad_model,
                 "input " + std::to_string(i) + " has rank " + std::to_string(s.rank()) + ", too low for axis " + std::to_string(axis));
@@ -154,7 +154,7 @@ void Inference::equal(Extent a, Extent b, std::string_view what) {
 
 int Inference::axis(int64_t axis, int rank) const {
   if (axis < -rank || axis >= rank) throw Error(Code::bad_model, "axis " + std::to_string(axis) + " is outside a rank of " + std::to_string(rank));
-  return static_cast<int>(axis < 0 ? axis + rank : axis);
+  return static_cast<int>(from_front(axis, rank));
 }
 
 std::vector<int> Inference::axes(const std::vector<int64_t>& list, int rank) const {

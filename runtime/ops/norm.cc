@@ -86,7 +86,7 @@ Statistics statistics(const Array& src, int64_t first, int64_t count, double eps
 
 int64_t elements_from(const Array& src, int64_t axis) {
   int64_t count = 1;
-  for (size_t i = static_cast<size_t>(axis < 0 ? axis + src.rank() : axis); i < src.shape.size(); ++i) count *= src.shape[i];
+  for (size_t i = static_cast<size_t>(from_front(axis, src.rank())); i < src.shape.size(); ++i) count *= src.shape[i];
   return count;
 }
 

@@ -34,7 +34,7 @@ void reference(Reference& n) {
   Array& dst = n.out[0];
   const int64_t depth = whole(*n.in[1], 0), rank = indices.rank() + 1, axis = n.attributes<OneHot>().axis;
   if (depth < 0) throw Error(Code::bad_input, "the depth of one_hot is " + std::to_string(depth));
-  const size_t along = static_cast<size_t>(axis < 0 ? axis + rank : axis);
+  const size_t along = static_cast<size_t>(from_front(axis, rank));
   std::vector<int64_t> shape = indices.shape;
   shape.insert(shape.begin() + static_cast<int64_t>(along), depth);
   if (dst.shape != shape) dst.resize(shape);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/axis.h"
 #include "base/error.h"
 #include "base/tensor.h"
 #include "ir/graph.h"
@@ -93,7 +94,7 @@ struct Array {
   Array(DType dtype, std::vector<int64_t> shape) : dtype(dtype) { resize(std::move(shape)); }
   int rank() const { return static_cast<int>(shape.size()); }
   int64_t count() const;
-  int64_t size(int axis) const { return shape[axis < 0 ? axis + shape.size() : axis]; }
+  int64_t size(int axis) const { return shape[from_front(axis, shape.size())]; }
   void resize(std::vector<int64_t> shape);
   bool is_real() const { return tenon::is_real(dtype) || is_complex(dtype); }
 

@@ -37,7 +37,7 @@ class Granularity {
  public:
   Granularity(const Array& src, const Array& scale, int64_t axis, int64_t block) : strides_(src.shape.size()), block_(block) {
     if (scale.count() == 1 && scale.rank() <= 1) return;
-    axis_ = static_cast<size_t>(axis < 0 ? axis + src.rank() : axis);
+    axis_ = static_cast<size_t>(from_front(axis, src.rank()));
     if (block == 0) strides_[axis_] = 1;
     else strides_ = strides_of(scale.shape);
   }

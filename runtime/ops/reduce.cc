@@ -140,7 +140,7 @@ void reduce_reference(Reference& n) {
   Array& dst = n.out[0];
   const std::vector<int64_t> list = n.has(1) ? n.integers(1) : a.axes;
   std::vector<bool> gone(src.shape.size(), list.empty() && !a.noop_with_empty_axes);
-  for (int64_t axis : list) gone[static_cast<size_t>(axis < 0 ? axis + src.rank() : axis)] = true;
+  for (int64_t axis : list) gone[static_cast<size_t>(from_front(axis, src.rank()))] = true;
   std::vector<int64_t> strides(src.shape.size());
   int64_t step = 1;
   for (size_t i = src.shape.size(); i-- > 0;)

@@ -11,7 +11,7 @@ constexpr double kMostElements = 0x1p40;
 
 std::vector<int> axes_of(const Resize& a, int rank) {
   std::vector<int> axes;
-  for (int64_t axis : a.axes) axes.push_back(static_cast<int>(axis < 0 ? axis + rank : axis));
+  for (int64_t axis : a.axes) axes.push_back(static_cast<int>(from_front(axis, rank)));
   for (int i = 0; a.axes.empty() && i < rank; ++i) axes.push_back(i);
   return axes;
 }

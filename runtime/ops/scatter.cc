@@ -56,7 +56,7 @@ void reference_elements(Reference& n) {
   const Array &src = *n.in[0], &indices = *n.in[1];
   Array& dst = n.out[0];
   dst = src;
-  const size_t axis = static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
+  const size_t axis = static_cast<size_t>(from_front(a.axis, src.rank()));
   const std::vector<int64_t> strides = strides_of(src.shape);
   for (size_t k = 0; k < strides.size(); ++k)
     if (k != axis && indices.shape[k] > src.shape[k])
@@ -115,7 +115,7 @@ void reference_tensor(Reference& n) {
   const auto& a = n.attributes<TensorScatter>();
   const Array &cache = *n.in[0], &written = *n.in[1];
   n.out[0] = cache;
-  const size_t axis = static_cast<size_t>(a.axis < 0 ? a.axis + cache.rank() : a.axis);
+  const size_t axis = static_cast<size_t>(from_front(a.axis, cache.rank()));
   const int64_t size = cache.shape[axis], rows = written.shape[axis];
   const std::vector<int64_t> strides = strides_of(cache.shape);
   for (int64_t sample = 0; n.has(2) && sample < cache.shape[0]; ++sample) {

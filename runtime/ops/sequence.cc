@@ -35,7 +35,7 @@ void expect_position(Inference& n, int i) {
 
 // The place of item `position`, counted from the end where it is negative; `size` is the first that is refused.
 int64_t place_of(const Array& position, int64_t count, int64_t size) {
-  const int64_t given = position.integer(0), place = given < 0 ? given + count : given;
+  const int64_t given = position.integer(0), place = from_front(given, count);
   if (place < 0 || place >= size) throw Error(Code::bad_input, "position " + std::to_string(given) + " in a sequence of " + std::to_string(count));
   return place;
 }
@@ -151,7 +151,7 @@ Array part_of(const Array& src, int64_t axis, int64_t first, int64_t count) {
 void reference_split(Reference& n) {
   const auto& a = n.attributes<SplitToSequence>();
   const Array& src = *n.in[0];
-  const int64_t axis = a.axis < 0 ? a.axis + src.rank() : a.axis, size = src.size(static_cast<int>(axis));
+  const int64_t axis = from_front(a.axis, src.rank()), size = src.size(static_cast<int>(axis));
   std::vector<int64_t> sizes;
   if (n.has(1) && n.in[1]->rank() == 1) {
     sizes = n.integers(1);
@@ -187,7 +187,7 @@ void reference_concat(Reference& n) {
   std::vector<Array> items = n.in[0]->items;
   if (items.empty()) throw Error(Code::bad_input, "an empty sequence has nothing to join");
   const int rank = items[0].rank() + a.new_axis;
-  const auto axis = static_cast<size_t>(a.axis < 0 ? a.axis + rank : a.axis);
+  const auto axis = static_cast<size_t>(from_front(a.axis, rank));
   std::vector<int64_t> shape;
   int64_t total = 0;
   for (Array& item : items) {

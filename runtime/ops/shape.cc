@@ -12,7 +12,7 @@ struct Axes {
 };
 
 Axes axes_of(const ShapeOf& a, int rank) {
-  const auto cut = [rank](int64_t axis) { return static_cast<int>(std::clamp<int64_t>(axis < 0 ? axis + rank : axis, 0, rank)); };
+  const auto cut = [rank](int64_t axis) { return static_cast<int>(std::clamp<int64_t>(from_front(axis, rank), 0, rank)); };
   return {cut(a.start), std::max(0, cut(a.end) - cut(a.start))};
 }
 

@@ -40,7 +40,7 @@ void reference_dft(Reference& n) {
   const Array& src = *n.in[0];
   Array& dst = n.out[0];
   const bool to_real = a.inverse && a.onesided;
-  const auto axis = static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
+  const auto axis = static_cast<size_t>(from_front(a.axis, src.rank()));
   const int64_t size = src.shape[axis], parts = src.shape.back();
   const int64_t length = n.has(1) ? n.in[1]->integer(0) : to_real ? 2 * (size - 1) : size;
   if (length < 0 || length > kMostLength)

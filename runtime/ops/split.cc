@@ -49,7 +49,7 @@ void reference(Reference& n) {
   const Array& src = *n.in[0];
   const std::vector<int64_t> strides = strides_of(src.shape);
   const int64_t axis = n.attributes<Split>().axis;
-  const size_t along = static_cast<size_t>(axis < 0 ? axis + src.rank() : axis);
+  const size_t along = static_cast<size_t>(from_front(axis, src.rank()));
   int64_t before = 0;
   for (Array& dst : n.out) {
     if (before + dst.shape[along] > src.shape[along])

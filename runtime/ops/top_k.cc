@@ -34,7 +34,7 @@ void infer(Inference& n) {
 void reference(Reference& n) {
   const auto& a = n.attributes<TopK>();
   const Array& src = *n.in[0];
-  const int64_t axis = a.axis < 0 ? a.axis + src.rank() : a.axis, size = src.size(static_cast<int>(axis)), k = n.in[1]->integer(0);
+  const int64_t axis = from_front(a.axis, src.rank()), size = src.size(static_cast<int>(axis)), k = n.in[1]->integer(0);
   if (k < 0 || k > size) throw Error(Code::bad_input, "top_k takes " + std::to_string(k) + " of " + std::to_string(size) + " elements");
   std::vector<int64_t> shape = src.shape;
   shape[static_cast<size_t>(axis)] = k;

@@ -39,7 +39,7 @@ struct Parts {
 
 Parts parts_of(const Unique& a, const Array& src) {
   if (a.flat) return {src, 1, src.count(), 1};
-  const size_t axis = static_cast<size_t>(a.axis < 0 ? a.axis + src.rank() : a.axis);
+  const size_t axis = static_cast<size_t>(from_front(a.axis, src.rank()));
   int64_t outer = 1, inner = 1;
   for (size_t k = 0; k < src.shape.size(); ++k) (k < axis ? outer : inner) *= k == axis ? 1 : src.shape[k];
   return {src, outer, src.shape[axis], inner};

@@ -36,7 +36,7 @@ class Appending {
 
   bool concat(const Graph& g, const Node& n, ValueId from) {
     const int64_t axis = n.attributes.as<Concat>().axis, rank = g.value(from).type.shape.rank();
-    const int along = static_cast<int>(axis < 0 ? axis + rank : axis);
+    const int along = static_cast<int>(from_front(axis, rank));
     if (n.inputs.size() < 2 || std::count(n.inputs.begin(), n.inputs.end(), from) != 1 || (axis_ >= 0 && axis_ != along)) return false;
     axis_ = along;
     return true;

@@ -142,7 +142,7 @@ void crossed(Sweep& s, const Node& n) {
 bool is_parameter(const Sweep& s, ValueId v, const Node& n) {
   const Shape &shape = s.type(v).shape, &src = s.type(n.inputs[0]).shape;
   const int64_t given = n.attributes.as<LayerNorm>().axis;
-  const int axis = static_cast<int>(given < 0 ? given + src.rank() : given), skip = src.rank() - shape.rank();
+  const int axis = static_cast<int>(from_front(given, src.rank())), skip = src.rank() - shape.rank();
   if (skip < 0 || skip > axis || s.type(v).dtype != s.type(n.outputs[0]).dtype) return false;
   for (int i = 0; i < shape.rank(); ++i)
     if (shape[i] != (skip + i < axis ? Dim(1) : src[skip + i])) return false;

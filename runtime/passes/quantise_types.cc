@@ -29,7 +29,7 @@ std::shared_ptr<const Quantisation> quantisation_of(const Graph& g, const Node& 
     if (!zero || zero->size() != q->zero.size()) return nullptr;
     std::transform(zero->begin(), zero->end(), q->zero.begin(), [](double z) { return static_cast<int32_t>(z); });
   }
-  if (q->scale.size() > 1) q->axis = static_cast<int>(axis < 0 ? axis + rank : axis);
+  if (q->scale.size() > 1) q->axis = static_cast<int>(from_front(axis, rank));
   return q;
 }
 

@@ -76,7 +76,8 @@ Worth worth_rounding(const Graph& g) {
 
 void measure(const Graph& g, DType to, int workers, std::map<ValueId, double>& errors) {
   std::vector<std::pair<const ValueId, double>*> all;
-  for (auto& each : errors) all.push_back(&each);
+  std::vector<std::shared_ptr<void>> held;
+  for (auto& each : errors) all.push_back(&each), held.push_back(g.value(each.first).constant->source->hold());
   each_on_threads<Pieces>(workers, all.size(),
                           [&](Pieces& pieces, size_t i) { all[i]->second = pieces.rounding(*g.value(all[i]->first).constant, to).error(); });
 }

@@ -15,8 +15,6 @@ namespace {
 
 using Permutation = std::vector<int64_t>;
 
-int64_t from_front(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
-
 // c' with transpose(c', perm) = c, after c has been given as many axes as perm has. One element stays as it is.
 ValueId turned_back(Sweep& s, ValueId v, const Permutation& perm) {
   const Value& c = s.graph.value(v);

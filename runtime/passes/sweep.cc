@@ -143,7 +143,7 @@ std::optional<double> number(const Graph& g, ValueId v) {
 std::vector<int64_t> permutation(const Node& transpose, int rank) {
   std::vector<int64_t> perm = transpose.attributes.as<Transpose>().perm;
   for (int i = rank; perm.size() < static_cast<size_t>(rank);) perm.push_back(--i);
-  for (int64_t& p : perm) p = p < 0 ? p + rank : p;
+  for (int64_t& p : perm) p = from_front(p, rank);
   return perm;
 }
 

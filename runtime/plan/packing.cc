@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "base/threads.h"
 #include "base/wipe.h"
@@ -92,6 +93,9 @@ int Packing::threads(int workers) const {
 }
 
 void Packing::run(int workers) {
+  std::map<const WeightSource*, std::shared_ptr<void>> held;
+  for (const Task& t : tasks_)
+    if (t.constant && held.emplace(t.constant->source.get(), nullptr).second) held[t.constant->source.get()] = t.constant->source->hold();
   each_on_threads<Lent>(threads(workers), tasks_.size(), [&](Lent& lent, size_t i) { pack(tasks_[i], lent); });
   tasks_.clear();
 }

@@ -43,7 +43,7 @@ Layout layout_of_view(const Graph& g, const Node& n) {
   if (axes.empty()) return l;
   const int more = std::max(from.type.shape.rank(), to.type.shape.rank());
   std::vector<bool> one(static_cast<size_t>(more));
-  for (int64_t a : axes) one[static_cast<size_t>(a < 0 ? a + more : a)] = true;
+  for (int64_t a : axes) one[static_cast<size_t>(from_front(a, more))] = true;
   for (int i = 0, k = 0; i < more; ++i) {
     if (one[static_cast<size_t>(i)] && wider) l.room.push(1);
     if (!one[static_cast<size_t>(i)]) l.room.push(from.type.layout.room[wider ? k++ : i]);

@@ -9,7 +9,7 @@ namespace tenon {
 double multiply_adds(const Graph& g, const Node& n, const std::vector<int64_t>& values) {
   const auto size = [&](ValueId v, int axis) {
     const Shape& s = g.values[v].type.shape;
-    const Dim d = s[axis < 0 ? axis + s.rank() : axis];
+    const Dim d = s[from_front(axis, s.rank())];
     return static_cast<double>(d.known() ? d.number() : values[static_cast<size_t>(d.row())]);
   };
   const auto count = [&](ValueId v) {

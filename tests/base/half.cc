@@ -35,7 +35,8 @@ TEST(Half, every_number_comes_back) {
 }
 
 TEST(Half, rounds_to_nearest_even) {
-  std::vector<float> numbers = {0.f, -0.f, 65504.f, 65519.9f, 65520.f, 65536.f, 1e9f, -INFINITY, 5.9604645e-8f, 2.9802322e-8f, 2.9802326e-8f, 8.940697e-8f};
+  std::vector<float> numbers = {0.f,  -0.f,      65504.f,       65519.9f,      65520.f,       65536.f,
+                                1e9f, -INFINITY, 5.9604645e-8f, 2.9802322e-8f, 2.9802326e-8f, 8.940697e-8f};
   for (DType type : {DType::f16, DType::bf16})  // halfway between neighbours, and a float to either side
     for (uint32_t bits = 0; bits < 65536; bits += 7) {
       const uint16_t half = static_cast<uint16_t>(bits), next = static_cast<uint16_t>(bits + 1);

@@ -41,13 +41,13 @@ GENERATED = {"kernels/cpu/tables.inc", "kernels/cpu/levels.inc", "kernels/cuda/t
 
 
 def is_attributes(path):
-    """Whether a header of runtime/ops is one that kernels may include: attributes, the table of scalar functions, arithmetic on nothing of ours."""
+    """Whether a header of runtime/ops is one that kernels may include: attributes, the table of scalar functions, arithmetic on what runtime/base has."""
     if path in ("runtime/ops/elementwise.h", "runtime/ops/elementwise.inc"):
         return True
     if not (path.startswith("runtime/ops/") and path.endswith(".h")):
         return False
     text = (ROOT / path).read_text()
-    return "void fields(" in text or '#include "' not in text
+    return "void fields(" in text or all(line.startswith('#include "base/') for line in text.splitlines() if line.startswith('#include "'))
 
 
 def resolve(name, including):

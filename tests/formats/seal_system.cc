@@ -270,13 +270,15 @@ TEST(SealSystem, E31_many_threads_read_and_one_segment_is_bad) {
       file[header_bytes(file) + Floe::kHeader + 40 * 4128 + 100] ^= 1;
       spill(path, file);
     }
-    const auto opened = SealedFile::open(path, {.keys = &keys, .threads = 2});
+    const std::shared_ptr<const SealedFile> opened = SealedFile::open(path, {.keys = &keys, .threads = 2});
+    std::shared_ptr<void> held = SealedFile::hold(opened);
     std::atomic<int> wrong{0}, failed{0};
     std::vector<std::thread> threads;
     for (unsigned t = 0; t < 64; ++t) {
       threads.emplace_back([&, t] {
         std::mt19937 random(t);
         for (int i = 0; i < 10; ++i) {
+          const std::shared_ptr<void> held_too = t == 1 ? SealedFile::hold(opened) : nullptr;
           const size_t offset = random() % kSize, n = random() % std::min<size_t>(kSize - offset, 40000);
           Bytes out(n, 0xEE);
           try {
@@ -294,6 +296,23 @@ TEST(SealSystem, E31_many_threads_read_and_one_segment_is_bad) {
     EXPECT_EQ(failed > 0, damaged);
     Bytes one(1);
     EXPECT_EQ(outcome([&] { opened->read(0, one); }), damaged ? "kSealAuth" : "ok");
+  }
+}
+
+// The area for keys has room for what is in use, not for every thread of every file that was ever read.
+TEST(SealSystem, many_open_files_are_read_by_many_threads) {
+  const Folder folder;
+  const std::string path = folder / "m.tenon";
+  Made{.blobs = {16 * 4096}}.seal(path);
+  const KeyRing keys = raw_ring(0);
+  const Bytes expected = expected_blob(0, 16 * 4096);
+  std::vector<std::shared_ptr<const SealedFile>> files;
+  for (int i = 0; i < 300; ++i) {
+    files.push_back(SealedFile::open(path, {.keys = &keys, .threads = 8}));
+    const std::shared_ptr<void> held = SealedFile::hold(files.back());
+    Bytes out(expected.size());
+    ASSERT_EQ(outcome([&] { files.back()->read(0, out); }), "ok") << i;
+    ASSERT_TRUE(out == expected);
   }
 }
 
