@@ -5,7 +5,9 @@ find_package(OpenSSL 3 REQUIRED)
 set(TENON_LIBRARIES OpenSSL::Crypto ZLIB::ZLIB)
 
 # Optional, see TENON_IPSEC_MB: AES-GCM of sealed models with vector AES. Only x86 has it.
-if(NOT TENON_IPSEC_MB STREQUAL "OFF" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+if(TENON_IPSEC_MB STREQUAL "OFF")
+  unset(TENON_IPSEC_MB_WORKS CACHE)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   find_library(TENON_IPSEC_MB_LIBRARY IPSec_MB)
   mark_as_advanced(TENON_IPSEC_MB_LIBRARY)
   if(TENON_IPSEC_MB_LIBRARY)
@@ -15,8 +17,11 @@ if(NOT TENON_IPSEC_MB STREQUAL "OFF" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|
       #include <intel-ipsec-mb.h>
       int main() {
         IMB_MGR* m = alloc_mb_mgr(0);
+        gcm_key_data key;
         init_mb_mgr_avx512(m);
-        return m->gcm256_dec == nullptr;
+        IMB_AES256_GCM_PRE(m, nullptr, &key);
+        const aes_gcm_enc_dec_t open = m->gcm256_dec, seal = m->gcm256_enc;
+        return (m->features & IMB_FEATURE_VPCLMULQDQ) && open != seal;
       }" TENON_IPSEC_MB_WORKS)
     unset(CMAKE_REQUIRED_LIBRARIES)
   endif()
