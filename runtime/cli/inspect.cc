@@ -165,6 +165,7 @@ int explain(const ModelOptions& options, const std::string& node, bool as_json) 
               bytes_text(static_cast<double>(report.packed_bytes)).c_str());
   if (report.rounded_weights)
     std::printf("%d weights are read in sixteen bits, with a rounding error of at most %.1e\n", report.rounded_weights, report.rounding_error);
+  else if (options.precision == "bf16" || options.precision == "fp16") std::printf("no weights are read in sixteen bits: that would save no time\n");
   return kGood;
 }
 

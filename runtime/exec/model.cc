@@ -110,7 +110,7 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   m->ties = options.ties.empty() ? find_ties(m->inputs, m->outputs) : options.ties;
   m->graph = std::move(model.graph);
   guess_hints(m->graph, m->plan_options);
-  if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options);
+  if (!options.reference && !m->per_size) m->plan = make_plan(clone(m->graph), m->plan_options, m->packed.get());
   m->times.pack = m->plan ? m->plan->summary.pack_ms : 0;
   m->times.plan = watch.lap() - m->times.pack;
   const LoadTimes& t = m->times;
@@ -203,7 +203,8 @@ std::shared_ptr<const Model::Impl> Model::Impl::with_ties(const std::vector<Tie>
   m->graph = detached(graph);
   m->graph.ties = ties;
   run_pass("append_state", m->graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
-  m->plan = make_plan(clone(m->graph), plan_options);
+  m->packed = packed;
+  m->plan = make_plan(clone(m->graph), plan_options, packed.get());
   slot = std::move(m);
   return slot;
 }

@@ -30,6 +30,7 @@ struct Model::Impl {
   OpenedModel opened;
   Graph graph;                       // portable, after all passes
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
+  std::shared_ptr<PackedWeights> packed = std::make_shared<PackedWeights>();
   std::vector<Port> inputs, outputs;
   bool has_containers = false;  // among the outputs
   LoadTimes times;

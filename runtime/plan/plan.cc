@@ -39,7 +39,8 @@ class Boundless {
 
 class Planner {
  public:
-  Planner(Graph g, const PlanOptions& options) : plan_(std::make_shared<Plan>()) {
+  Planner(Graph g, const PlanOptions& options, PackedWeights& packed, int planning)
+      : plan_(std::make_shared<Plan>()), packed_(packed), planning_(planning) {
     plan_->graph = std::move(g);
     plan_->options = options;
   }
@@ -151,7 +152,6 @@ class Planner {
     if (const void* data = c.view()) return data;
     const void*& kept = copies_[{c.source.get(), c.offset}];
     if (kept) return kept;
-    plan_->secret = true;
     Buffer copy(std::max<int64_t>(c.bytes, 1));
     c.source->read(c.offset, c.bytes, copy.data());
     plan_->owned.push_back(std::move(copy));
@@ -167,7 +167,7 @@ class Planner {
       if (from.type.dtype != DType::f32 || from.type.quantisation) continue;
       Value& to = g.values[n.outputs[0]];
       const Constant& c = *from.constant;
-      to.constant = Constant{make_rounded_source(c.source, c.offset, c.bytes / 4, to.type.dtype), 0, c.bytes / 2, nullptr};
+      to.constant = Constant{packed_.rounded(c, to.type.dtype), 0, c.bytes / 2, nullptr};
       to.producer = kNone;
       plan_->rounded[n.outputs[0]] = n.attributes.as<Cast>().error;
       n.dead = true;
@@ -190,7 +190,6 @@ class Planner {
       Operand src = operand(g.values[n.inputs[0]].type, geometry(g.values[n.inputs[0]].type, *g.extents), true);
       Operand dst = operand(to.type, geometry(to.type, *g.extents), true);
       const Constant& c = *g.values[n.inputs[0]].constant;
-      plan_->secret |= !c.view();
       src.data = const_cast<void*>(lent.data(c));
       Buffer memory(bytes(dst));
       std::memset(memory.data(), 0, static_cast<size_t>(memory.bytes()));
@@ -239,7 +238,7 @@ class Planner {
         for (Dim d : g.values[v].type.shape)
           if (!d.known() && g.extents->is_data(d.row())) s.sized_by_data = true;
     plan_->has_data_sizes |= s.sized_by_data;
-    for (const auto& sub : n.subgraphs) s.subplans.push_back(make_plan(clone(*sub), plan_->options));
+    for (const auto& sub : n.subgraphs) s.subplans.push_back(Planner(clone(*sub), plan_->options, packed_, planning_).run());
     if (!s.kernels.empty()) pack(n, s);
     plan_->steps.push_back(std::move(s));
   }
@@ -248,28 +247,40 @@ class Planner {
     auto model = std::make_unique<ModelStep>(graph(), n, nullptr);
     s.reads = model->reads;
     if (!s.needs.packing) return;
-    std::string key = s.needs.packing;
-    for (size_t i = 0; i < n.inputs.size(); ++i) {
-      if (!graph().is_constant(n.inputs[i])) continue;
-      const Constant& c = *graph().values[n.inputs[i]].constant;
-      key += "," + std::to_string(i) + ":" + std::to_string(reinterpret_cast<uintptr_t>(c.source.get())) + "+" + std::to_string(c.offset);
-    }
-    auto [found, fresh] = packed_.emplace(key, nullptr);
-    if (fresh) {
+    std::shared_ptr<Packed>& packed = packed_[packing_key(n, s)];
+    if (!packed) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
         if (i != kPackedSource && graph().is_constant(n.inputs[i])) model->step.src[i].data = const_cast<void*>(constant_data(n.inputs[i]));
-      Buffer memory(std::max<int64_t>(s.needs.packed_bytes, 1));
+      packed = std::make_shared<Packed>(std::max<int64_t>(s.needs.packed_bytes, 1));
+      for (ValueId v : n.inputs)
+        if (graph().is_constant(v)) packed->sources.push_back(graph().values[v].constant->source);
       model->step.kernel = s.kernels[0];
-      void* packed = memory.data();
-      found->second = packed;
-      plan_->summary.packed_bytes += memory.bytes();
-      plan_->owned.push_back(std::move(memory));
       const bool constant = n.inputs.size() > kPackedSource && graph().is_constant(n.inputs[kPackedSource]);
       const Constant* c = constant ? &*graph().values[n.inputs[kPackedSource]].constant : nullptr;
-      plan_->secret |= c && !c->view();
-      packing_.add(std::move(model), kPackedSource, c, packed);
+      packing_.add(std::move(model), kPackedSource, c, packed->memory.data());
     }
-    s.packed = found->second;
+    if (packed->planning != planning_) plan_->summary.packed_bytes += packed->memory.bytes();
+    packed->planning = planning_;
+    plan_->packed.push_back(packed);
+    s.packed = packed->memory.data();
+  }
+
+  // Equal keys: the same elements, meant in the same way, in the same layout.
+  std::string packing_key(const Node& n, const PlannedStep& s) {
+    std::string key = s.needs.packing;
+    const auto add = [&](const void* p, size_t bytes) { key.append(static_cast<const char*>(p), bytes); };
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      if (!graph().is_constant(n.inputs[i])) continue;
+      const Value& v = graph().values[n.inputs[i]];
+      key += "," + std::to_string(i) + ":" + std::to_string(reinterpret_cast<uintptr_t>(v.constant->source.get())) + "+" +
+             std::to_string(v.constant->offset) + std::string(name(v.type.dtype));
+      for (Dim d : v.type.shape) key += " " + std::to_string(d.number());
+      if (!v.type.quantisation) continue;
+      const Quantisation& q = *v.type.quantisation;
+      key += "q" + std::to_string(q.axis);
+      add(q.scale.data(), q.scale.size() * sizeof q.scale[0]), add(q.zero.data(), q.zero.size() * sizeof q.zero[0]);
+    }
+    return key;
   }
 
   // Whether somebody reads a constant beside the steps that have packed it.
@@ -442,7 +453,8 @@ class Planner {
   std::vector<int32_t> first_, last_, order_;
   std::vector<bool> fixed_;
   std::vector<Place> places_;
-  std::unordered_map<std::string, const void*> packed_;
+  PackedWeights& packed_;
+  int planning_;
   // What a step with packed weights packs. It reads them from there and nowhere else.
   static constexpr int kPackedSource = 1;
   std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie
@@ -452,10 +464,19 @@ class Planner {
 }  // namespace
 
 Plan::~Plan() {
-  if (!secret) return;
   for (Buffer& b : owned) wipe_memory(b.data(), static_cast<size_t>(b.bytes()));
 }
 
-std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options) { return Planner(std::move(g), options).run(); }
+std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options, PackedWeights* packed) {
+  PackedWeights own;
+  PackedWeights& all = packed ? *packed : own;
+  const int planning = all.begin();
+  try {
+    return Planner(std::move(g), options, all, planning).run();
+  } catch (...) {
+    all.forget(planning);
+    throw;
+  }
+}
 
 }  // namespace tenon

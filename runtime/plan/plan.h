@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "plan/packed.h"
 #include "plan/select.h"
 
 namespace tenon {
@@ -80,14 +81,14 @@ struct Plan {
   std::vector<const void*> constants;  // null: packed, read by nobody else, and not to be had without a copy
   std::vector<ContentPlan> contents;
   std::map<ValueId, double> rounded;  // constants in sixteen bits, with the error of that
-  std::vector<Buffer> owned;          // packed weights, reordered constants, constants that could not be read in place
+  std::vector<std::shared_ptr<const Packed>> packed;
+  std::vector<Buffer> owned;  // reordered constants, constants that could not be read in place; wiped in the end
   PlanOptions options;
   PlanSummary summary;
   bool has_data_sizes = false;
-  bool secret = false;  // some of the weights may be had only as copies, which are wiped in the end
 };
 
-// Lowers a portable graph (which it consumes). Throws Error.
-std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options);
+// Lowers a portable graph (which it consumes). Weights that `packed` has are not packed again; null: there are none. Throws Error.
+std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options, PackedWeights* packed = nullptr);
 
 }  // namespace tenon

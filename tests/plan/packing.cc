@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <set>
 
 #include "device/cpu.h"
 #include "ir/text.h"
+#include "passes/pipeline.h"
 #include "plan/plan.h"
 
 namespace tenon {
@@ -69,7 +71,9 @@ Graph unreadable(Graph g, Reading& reading) {
 
 std::vector<std::string> packed(const Plan& plan) {
   std::vector<std::string> out;
-  for (const Buffer& b : plan.owned) out.emplace_back(b.data(), static_cast<size_t>(b.bytes()));
+  std::set<const Packed*> seen;
+  for (const auto& p : plan.packed)
+    if (seen.insert(p.get()).second) out.emplace_back(p->memory.data(), static_cast<size_t>(p->memory.bytes()));
   return out;
 }
 
@@ -98,6 +102,78 @@ TEST(Packing, reads_large_weights_in_pieces) {
       EXPECT_LE(reading.units, bytes / unit + 10) << "a unit is read again only where parts meet";
       EXPECT_LE(reading.longest, 2 << 20);
     }
+}
+
+// Weights that both branches and the graph around them read.
+TEST(Packing, is_done_once_for_all_branches) {
+  Graph g = parse_graph(R"(
+graph(%c: bool[], %x: f32[2, 640])
+  %w = constant f32[640, 640] random 5
+  %h = matmul(%x, %w)
+  %y = if(%c, %h, %w)
+    graph(%h: f32[2, 640], %w: f32[640, 640])
+      %a = matmul(%h, %w)
+      return %a
+    graph(%h: f32[2, 640], %w: f32[640, 640])
+      %a = matmul(%h, %w)
+      %b = relu(%a)
+      return %b
+  return %y
+)");
+  run_pass("trim_captures", g);
+  const auto plan = planned(std::move(g), 2);
+  EXPECT_EQ(plan->summary.packed_bytes, 640 * 640 * 4);
+  std::set<const void*> packed;
+  for (const PlannedStep& s : plan->steps) {
+    packed.insert(s.packed);
+    for (const auto& sub : s.subplans)
+      for (const PlannedStep& inner : sub->steps) packed.insert(inner.packed);
+  }
+  packed.erase(nullptr);
+  EXPECT_EQ(packed.size(), 1u);
+}
+
+TEST(Packing, is_not_done_again_for_another_plan_of_the_model) {
+  PackedWeights shared;
+  Reading reading;
+  const Graph g = unreadable(chain(), reading);
+  PlanOptions options;
+  options.isa = best_isa();
+  const auto first = make_plan(clone(g), options, &shared), second = make_plan(clone(g), options, &shared);
+  EXPECT_EQ(reading.reads, 8);
+  EXPECT_EQ(packed(*first), packed(*second));
+  EXPECT_EQ(first->summary.packed_bytes, second->summary.packed_bytes);
+  EXPECT_EQ(first->packed[0], second->packed[0]);
+}
+
+TEST(Packing, starts_anew_after_a_failure) {
+  PackedWeights shared;
+  Reading reading{.failing = 3};
+  const Graph g = unreadable(chain(), reading);
+  PlanOptions options;
+  options.isa = best_isa();
+  EXPECT_THROW(make_plan(clone(g), options, &shared), Error);
+  EXPECT_EQ(packed(*make_plan(clone(g), options, &shared)), packed(*planned(chain(), 1)));
+}
+
+// The same elements in another shape, or with another scale, are other weights.
+TEST(Packing, tells_what_elements_mean) {
+  for (const char* text :
+       {"graph(%x: f32[2, 64], %z: f32[2, 32])\n  %a = constant f32[64, 32] random 1\n  %b = constant f32[32, 64] random 1\n"
+        "  %y = matmul(%x, %a)\n  %u = matmul(%z, %b)\n  return %y, %u\n",
+        "graph(%x: f32[2, 64], %z: f32[2, 64])\n  %a = constant u8[64, 32] scale 0.5 zero 3 random 1\n"
+        "  %b = constant u8[64, 32] scale 0.25 zero 3 random 1\n  %y = matmul(%x, %a)\n  %u = matmul(%z, %b)\n  return %y, %u\n"}) {
+    Graph g = parse_graph(text);
+    std::shared_ptr<const WeightSource> source;
+    for (Value& v : g.values) {
+      if (!v.constant) continue;
+      if (!source) source = v.constant->source;
+      v.constant->source = source;
+    }
+    const auto plan = planned(std::move(g), 1);
+    ASSERT_EQ(plan->packed.size(), 2u);
+    EXPECT_NE(plan->packed[0], plan->packed[1]);
+  }
 }
 
 TEST(Packing, ends_with_the_failure_of_a_source) {
