@@ -202,7 +202,7 @@ std::shared_ptr<const Model::Impl> Model::Impl::with_ties(const std::vector<Tie>
   m->ties = this->ties;
   m->graph = detached(graph);
   m->graph.ties = ties;
-  run_pass("append_state", m->graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
+  run_pass("append_state", m->graph, {.limits = options.limits});
   m->packed = packed;
   m->plan = make_plan(clone(m->graph), plan_options, packed.get());
   slot = std::move(m);

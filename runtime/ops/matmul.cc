@@ -64,6 +64,7 @@ void infer_integer(Inference& n) {
   n.expect_inputs(2, 4);
   const auto& t = n.attributes<Matmul>();
   n.expect(!t.transpose_a && !t.transpose_b, "matmul_integer transposes nothing");
+  n.expect(t.to == DType::none, "matmul_integer makes s32");
   for (int i = 0; i < 2; ++i) n.expect(n.dtype(i) == DType::u8 || n.dtype(i) == DType::s8, "the operands of matmul_integer are u8 or s8");
   const Shape shape = infer_shape(n);
   if (n.has(2)) expect_zero(n, 0, n.rank(0) > 1 ? n.size(0, -2) : 1);
