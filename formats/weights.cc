@@ -37,6 +37,7 @@ class MemorySource : public ViewSource {
     if (bytes) std::memcpy(memory_.data(), data, static_cast<size_t>(bytes));
     data_ = memory_.data();
   }
+  bool lasts() const override { return false; }
   // What is copied here may come from a sealed model.
   ~MemorySource() override { wipe_memory(memory_.data(), static_cast<size_t>(memory_.bytes())); }
 

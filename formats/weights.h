@@ -17,6 +17,8 @@ class WeightSource {
   // Copies them. Throws Error(io) and what the source adds to it.
   virtual void read(int64_t offset, int64_t bytes, void* destination) const = 0;
   virtual int64_t bytes() const = 0;
+  // Whether it is the same object whenever the model is read; else its bytes alone tell which they are.
+  virtual bool lasts() const { return true; }
   // Where the unit ends that holds the byte at `offset`: a read that takes units whole does no work twice.
   virtual int64_t unit_end(int64_t) const { return bytes(); }
   // While the result lives, what reads need is kept from one to the next. May be null.

@@ -26,6 +26,7 @@ class KeptSource : public WeightSource {
     if (bytes) std::memcpy(destination, view(offset, bytes), static_cast<size_t>(bytes));
   }
   int64_t bytes() const override { return bytes_; }
+  bool lasts() const override { return false; }
 
  private:
   std::shared_ptr<const WeightSource> from_;

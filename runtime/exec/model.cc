@@ -64,10 +64,12 @@ bool is_quantised(const Graph& g) {
 
 }  // namespace
 
-std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms) {
+std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms, std::shared_ptr<PackedWeights> packed) {
   if (options.reference && options.precision != Precision::model)
     throw Error(Code::bad_usage, "the reference computes as the model says; precision is for plans");
   auto m = std::make_shared<Model::Impl>();
+  const bool again = packed != nullptr;
+  if (again) m->packed = std::move(packed);
   m->options = options;
   m->options.sealed = {};
   m->opened = std::move(opened);
@@ -102,6 +104,7 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   stage(options, "passes");
   if (!options.reference && !m->per_size)
     run_passes(model.graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
+  if (again) m->packed->share_constants(model.graph);
   m->times.passes = watch.lap();
   stage(options, "plan");
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));
@@ -173,7 +176,7 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
     std::shared_ptr<const Impl>& slot = by_size[key];
     if (!slot) {
       try {
-        slot = tenon::load(opened, o, 0);
+        slot = tenon::load(opened, o, 0, packed);
       } catch (const Error&) {
         if (level == all) throw;
         auto open = std::make_shared<Impl>();

@@ -21,7 +21,8 @@ struct OpenedModel {
   std::shared_ptr<const Blobs> blobs;  // of a container
   std::shared_ptr<Rights> rights;      // null: everything is allowed
 };
-std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms);
+// Weights that `packed` has are not packed again; null: there are none.
+std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& options, double read_ms, std::shared_ptr<PackedWeights> packed = nullptr);
 
 struct Model::Impl {
   Options options;

@@ -1,12 +1,14 @@
-// Packed weights, once for all plans of a model that read them: of its branches and bodies, and what is planned again when states are
-// tied.
+// Packed weights, once for all plans of a model that read them: of its branches and bodies, of other sizes, and what is planned again
+// when states are tied.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -25,27 +27,32 @@ struct Packed {
   int planning = 0;                                          // that made it, or read it last
 };
 
-// For one planning at a time.
+// Of those, what some plan still reads. Made by one planning at a time.
 class PackedWeights {
  public:
-  // The number of a planning, which is that of a graph and all that is in it.
-  int begin() { return ++plannings_; }
-  // After a failure: what that planning was to fill is not there.
-  void forget(int planning) {
-    std::erase_if(all_, [&](const auto& each) { return !each.second || each.second->planning == planning; });
-  }
-  std::shared_ptr<Packed>& operator[](const std::string& key) { return all_[key]; }
+  // Constants that passes or the reader have made anew, though the model had them before, become those.
+  void share_constants(Graph& g);
+
+  // A lock while a graph is planned with all that is in it, and the number of that.
+  std::pair<std::unique_lock<std::mutex>, int> begin();
+  // Null where no plan has it.
+  std::shared_ptr<Packed> find(const std::string& key) const;
+  std::shared_ptr<Packed> add(const std::string& key, int64_t bytes);
   // The constant in sixteen bits, rounded as it is read: one source for all who ask.
-  std::shared_ptr<const WeightSource> rounded(const Constant& c, DType to) {
-    std::shared_ptr<const WeightSource>& out = rounded_[{c.source.get(), c.offset, to}];
-    if (!out) out = make_rounded_source(c.source, c.offset, c.bytes / 4, to);
-    return out;
-  }
+  std::shared_ptr<const WeightSource> rounded(const Constant& c, DType to);
 
  private:
+  struct Made {
+    std::weak_ptr<const WeightSource> source;
+    int64_t offset;
+  };
+  void share(Graph& g);
+
+  std::mutex mutex_;
   int plannings_ = 0;
-  std::map<std::tuple<const WeightSource*, int64_t, DType>, std::shared_ptr<const WeightSource>> rounded_;
-  std::unordered_map<std::string, std::shared_ptr<Packed>> all_;
+  std::unordered_map<std::string, std::weak_ptr<Packed>> all_;
+  std::map<std::tuple<const WeightSource*, int64_t, DType>, std::weak_ptr<const WeightSource>> rounded_;
+  std::map<std::pair<uint64_t, int64_t>, Made> made_;  // by a digest of the bytes and their number
 };
 
 }  // namespace tenon

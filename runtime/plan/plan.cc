@@ -247,11 +247,12 @@ class Planner {
     auto model = std::make_unique<ModelStep>(graph(), n, nullptr);
     s.reads = model->reads;
     if (!s.needs.packing) return;
-    std::shared_ptr<Packed>& packed = packed_[packing_key(n, s)];
+    const std::string key = packing_key(n, s);
+    std::shared_ptr<Packed> packed = packed_.find(key);
     if (!packed) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
         if (i != kPackedSource && graph().is_constant(n.inputs[i])) model->step.src[i].data = const_cast<void*>(constant_data(n.inputs[i]));
-      packed = std::make_shared<Packed>(std::max<int64_t>(s.needs.packed_bytes, 1));
+      packed = packed_.add(key, std::max<int64_t>(s.needs.packed_bytes, 1));
       for (ValueId v : n.inputs)
         if (graph().is_constant(v)) packed->sources.push_back(graph().values[v].constant->source);
       model->step.kernel = s.kernels[0];
@@ -261,8 +262,8 @@ class Planner {
     }
     if (packed->planning != planning_) plan_->summary.packed_bytes += packed->memory.bytes();
     packed->planning = planning_;
-    plan_->packed.push_back(packed);
     s.packed = packed->memory.data();
+    plan_->packed.push_back(std::move(packed));
   }
 
   // Equal keys: the same elements, meant in the same way, in the same layout.
@@ -470,13 +471,8 @@ Plan::~Plan() {
 std::shared_ptr<const Plan> make_plan(Graph g, const PlanOptions& options, PackedWeights* packed) {
   PackedWeights own;
   PackedWeights& all = packed ? *packed : own;
-  const int planning = all.begin();
-  try {
-    return Planner(std::move(g), options, all, planning).run();
-  } catch (...) {
-    all.forget(planning);
-    throw;
-  }
+  const auto [lock, planning] = all.begin();
+  return Planner(std::move(g), options, all, planning).run();
 }
 
 }  // namespace tenon

@@ -139,11 +139,17 @@ TEST(Packing, is_not_done_again_for_another_plan_of_the_model) {
   const Graph g = unreadable(chain(), reading);
   PlanOptions options;
   options.isa = best_isa();
-  const auto first = make_plan(clone(g), options, &shared), second = make_plan(clone(g), options, &shared);
+  auto first = make_plan(clone(g), options, &shared), second = make_plan(clone(g), options, &shared);
   EXPECT_EQ(reading.reads, 8);
   EXPECT_EQ(packed(*first), packed(*second));
   EXPECT_EQ(first->summary.packed_bytes, second->summary.packed_bytes);
   EXPECT_EQ(first->packed[0], second->packed[0]);
+  first.reset();
+  EXPECT_EQ(packed(*make_plan(clone(g), options, &shared)), packed(*second));
+  EXPECT_EQ(reading.reads, 8);
+  second.reset();
+  EXPECT_EQ(packed(*make_plan(clone(g), options, &shared)), packed(*planned(chain(), 1)));
+  EXPECT_EQ(reading.reads, 16) << "nothing is kept that no plan reads";
 }
 
 TEST(Packing, starts_anew_after_a_failure) {
@@ -154,6 +160,24 @@ TEST(Packing, starts_anew_after_a_failure) {
   options.isa = best_isa();
   EXPECT_THROW(make_plan(clone(g), options, &shared), Error);
   EXPECT_EQ(packed(*make_plan(clone(g), options, &shared)), packed(*planned(chain(), 1)));
+}
+
+// As when a model is read again for other sizes.
+TEST(Packing, constants_made_anew_are_those_of_before) {
+  const std::string text = "graph(%x: f32[2, 100])\n  %w = constant f32[100, 300] random 1\n  %y = matmul(%x, %w)\n  return %y\n";
+  const std::string other = "graph(%x: f32[2, 100])\n  %w = constant f32[100, 300] random 2\n  %y = matmul(%x, %w)\n  return %y\n";
+  PackedWeights shared;
+  PlanOptions options;
+  options.isa = best_isa();
+  const auto plan = [&](const std::string& of) {
+    Graph g = parse_graph(of);
+    shared.share_constants(g);
+    return make_plan(std::move(g), options, &shared);
+  };
+  const auto first = plan(text), again = plan(text), different = plan(other);
+  EXPECT_EQ(first->packed[0], again->packed[0]);
+  EXPECT_NE(first->packed[0], different->packed[0]);
+  EXPECT_EQ(first->graph.values[1].constant->source, again->graph.values[1].constant->source);
 }
 
 // The same elements in another shape, or with another scale, are other weights.
