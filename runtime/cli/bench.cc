@@ -157,6 +157,7 @@ int bench(const Bench& b) {
   if (b.json) {
     nlohmann::json out = json_of(s, load_ms);
     const LoadTimes& t = model.load_times();
+    out["precision"] = b.model.precision;
     out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes},
                    {"plan_ms", t.plan}, {"pack_ms", t.pack},   {"first_run_ms", first_ms}};
     std::printf("%s\n", out.dump().c_str());

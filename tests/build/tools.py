@@ -154,7 +154,7 @@ def for_machines():
     expect(seen["parameters"] == 40394 and seen["inputs"][0]["shape"] == ["batch", 1, 8, 8], f"inspect --json: {seen}")
     expect(seen["multiply_adds"] > 0 and seen["weight_bytes"] > 4 * 40000 and seen["working_bytes"] > 0, f"inspect --json: {seen}")
     told = json.loads(tenon("bench", DIGITS, "--iterations", "20", "--warmup", "0", "--json"))
-    wanted = "runs min_ms mean_ms median_ms p90_ms p95_ms p99_ms load_ms peak_rss_bytes".split()
+    wanted = "runs min_ms mean_ms median_ms p90_ms p95_ms p99_ms load_ms peak_rss_bytes precision".split()
     expect(all(told.get(name, 0) > 0 for name in wanted) and told["runs"] == 20, f"bench --json: {told}")
     expect(told["min_ms"] <= told["median_ms"] <= told["p90_ms"] <= told["p99_ms"], f"bench --json: {told}")
     expect({"read_ms", "build_ms", "passes_ms", "plan_ms", "pack_ms", "first_run_ms"} <= set(told["load"]), f"stages of load: {told}")
