@@ -266,9 +266,9 @@ class Planner {
     plan_->packed.push_back(std::move(packed));
   }
 
-  // Equal keys: the same elements, meant in the same way, in the same layout.
+  // Equal keys: the same elements, meant in the same way, in the same layout. What attributes say, such as groups, is part of a layout.
   std::string packing_key(const Node& n, const PlannedStep& s) {
-    std::string key = s.needs.packing;
+    std::string key = s.needs.packing + text(n.attributes, n.op->attributes());
     const auto add = [&](const void* p, size_t bytes) { key.append(static_cast<const char*>(p), bytes); };
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       if (!graph().is_constant(n.inputs[i])) continue;

@@ -8,6 +8,7 @@
 
 #include "device/cpu.h"
 #include "ir/text.h"
+#include "ops/op.h"
 #include "passes/pipeline.h"
 #include "plan/plan.h"
 
@@ -198,6 +199,32 @@ TEST(Packing, tells_what_elements_mean) {
     ASSERT_EQ(plan->packed.size(), 2u);
     EXPECT_NE(plan->packed[0], plan->packed[1]);
   }
+}
+
+// The same weights of one group and of two: panels of 3, 3, 2, 2 vectors, and twice of 3 and 2.
+TEST(Packing, depends_on_attributes) {
+  const auto plan = planned(parse_graph(R"(
+graph(%x: f32[1, 32, 28, 28], %z: f32[1, 64, 28, 28])
+  %a = constant f32[32, 32, 3, 3] random 1
+  %b = constant f32[64, 64, 3, 3] random 2
+  %c = constant f32[32, 160, 1, 1] random 3
+  %w = constant f32[160, 32, 1, 1] random 4
+  %x1 = conv(%x, %a) {pads = [1, 1, 1, 1]}
+  %x2 = conv(%x1, %w)
+  %y = conv(%x2, %c)
+  %z1 = conv(%z, %b) {pads = [1, 1, 1, 1]}
+  %z2 = conv(%z1, %w) {group = 2}
+  %u = conv(%z2, %c)
+  return %y, %u
+)"),
+                            1);
+  std::vector<const void*> packed;  // of the convs in order
+  for (const PlannedStep& s : plan->steps)
+    if (plan->graph.nodes[static_cast<size_t>(s.node)].op == &ops::conv) packed.push_back(s.packed);
+  ASSERT_EQ(packed.size(), 6u);
+  ASSERT_TRUE(packed[1] && packed[2]);
+  EXPECT_NE(packed[1], packed[4]);
+  EXPECT_EQ(packed[2], packed[5]);
 }
 
 TEST(Packing, ends_with_the_failure_of_a_source) {
