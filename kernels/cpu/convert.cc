@@ -9,15 +9,14 @@ namespace {
 
 // ---- cast
 bool small(DType t) { return t == DType::s32 || t == DType::u8 || t == DType::s8 || t == DType::boolean; }
-bool real16(DType t) { return t == DType::f16 || t == DType::bf16; }
 
 const char* reject_cast(const Step& s) {
   const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
   if (s.src->scale || s.dst->scale) return "an operand is quantised";
   if (s.epilogue.count) return "no epilogue";
-  const auto known_type = [](DType t) { return t == DType::f32 || t == DType::f64 || real16(t) || small(t) || t == DType::s64; };
+  const auto known_type = [](DType t) { return t == DType::f32 || t == DType::f64 || is_half(t) || small(t) || t == DType::s64; };
   if (!known_type(from) || !known_type(to)) return "a type other than f64, f32, f16, bf16, s64, s32, s8, u8, bool";
-  if ((from == DType::f64 && real16(to)) || (real16(from) && to == DType::f64)) return "between f64 and 16 bits";
+  if ((from == DType::f64 && is_half(to)) || (is_half(from) && to == DType::f64)) return "between f64 and 16 bits";
   return reject_gaps(s);
 }
 
@@ -103,7 +102,7 @@ void write_double(double v, const Operand& o, int64_t i) {
 
 void run_cast(const Step& s, const Context& context) noexcept {
   const DType from = static_cast<DType>(s.src->dtype), to = static_cast<DType>(s.dst->dtype);
-  const bool integers = !(from == DType::f32 || real16(from)) && !(to == DType::f32 || real16(to));
+  const bool integers = !(from == DType::f32 || is_half(from)) && !(to == DType::f32 || is_half(to));
   parallel(context, memory_count(*s.src), kChunk, [&](int64_t begin, int64_t end, int) {
     if (from == DType::f64 || to == DType::f64) {
       for (int64_t i = begin; i < end; ++i)

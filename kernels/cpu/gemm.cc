@@ -4,7 +4,7 @@
 // blocks of rows and panels; k is cut where a panel would leave L2, and sums then rest in dst.
 // A constant b of u8 or s8, with one scale and zero point or one a column, or of bf16 or f16, is packed as it is stored
 // (narrow_panels.h): a few rows make it real in registers, so that they move a quarter or half of the memory, and more rows do it for a
-// piece of a panel at a time, which L1 holds.
+// piece of a panel at a time.
 // A transposed b of a few rows is read where it lies too (dots.h).
 #include "kernels/cpu/dots.h"
 #include "kernels/cpu/gemm_shape.h"
@@ -76,8 +76,10 @@ template <class T>
 void pack_part(const T* b, const Problem& p, Range k, Range vectors, T* item) {
   Matrix x = p.b;
   x.columns -= vectors.begin * kLanes;
-  for (int64_t i = 0; i < p.panels(); ++i) {
+  // A panel begins no later than if all before it were of full width.
+  for (int64_t i = vectors.begin / kTileVectors; i < p.panels(); ++i) {
     const Range panel = piece(p.vectors(), p.panels(), i), own{larger(panel.begin, vectors.begin), smaller(panel.end, vectors.end)};
+    if (panel.begin >= vectors.end) return;
     const int64_t wide = panel.end - panel.begin;
     if (own.begin < own.end)
       pack_panel(b, x, k.end - k.begin, {own.begin - vectors.begin, own.end - vectors.begin}, wide,

@@ -42,8 +42,9 @@ enum class Container : uint8_t { tensor, sequence, optional, optional_sequence }
 std::string_view name(DType type);         // "f32", "s8", "bool", "string", "c64" ...
 DType dtype_named(std::string_view name);  // none where no type has the name
 
-int bits(DType type);          // of one element in memory; a string counts 64, the size of its handle
-bool is_real(DType type);      // floating point of any width
+int bits(DType type);      // of one element in memory; a string counts 64, the size of its handle
+bool is_real(DType type);  // floating point of any width
+inline bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
 bool is_signed(DType type);    // signed integer
 bool is_unsigned(DType type);  // unsigned integer
 inline bool is_integer(DType type) { return is_signed(type) || is_unsigned(type); }

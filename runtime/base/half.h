@@ -7,8 +7,6 @@
 
 namespace tenon {
 
-inline bool is_half(DType t) { return t == DType::f16 || t == DType::bf16; }
-
 // dst[i] = src[i] rounded to the nearest number of the type, halves to even; beyond its range to infinity. NaN stays NaN.
 void round_to_halves(DType to, const float* src, int64_t n, uint16_t* dst);
 // Exact.
@@ -19,7 +17,6 @@ struct Rounding {
   double lost = 0, all = 0;  // sums of squares: of what is lost, and of the numbers
 
   void add(DType to, const float* src, int64_t n);
-  void add(const Rounding& other) { lost += other.lost, all += other.all; }
   // |rounded - number| / |number|; infinite, or NaN, where a number is beyond the type.
   double error() const;
 };

@@ -104,7 +104,7 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   stage(options, "passes");
   if (!options.reference && !m->per_size)
     run_passes(model.graph, {.limits = options.limits, .precision = options.precision, .workers = m->plan_options.workers});
-  if (again) m->packed->share_constants(model.graph);
+  if (again) m->packed->reuse_constants(model.graph);
   m->times.passes = watch.lap();
   stage(options, "plan");
   for (ValueId v : model.graph.inputs) m->inputs.push_back(port(model.graph, v, model.graph.values[v].name));

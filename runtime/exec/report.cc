@@ -68,10 +68,11 @@ void explain_plan(const Plan& plan, PlanReport& out) {
     r.kernel = !p.subplans.empty() ? "branches" : p.kernels.empty() ? "reference" : p.kernels[0]->name;
     r.text = text(g, n);
     r.packed_bytes = p.needs.packed_bytes;
-    for (ValueId v : n.inputs)
+    for (ValueId v : n.inputs) {
+      if (v == kNone) continue;
+      r.bytes_read += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
       if (const auto found = plan.rounded.find(v); found != plan.rounded.end()) r.rounding_error = std::max(r.rounding_error, found->second);
-    for (ValueId v : n.inputs)
-      if (v != kNone) r.bytes_read += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
+    }
     for (ValueId v : n.outputs)
       if (v != kNone) r.bytes_written += static_cast<int64_t>(likely_bytes(g.values[v].type, likely));
     for (const Candidate& c : candidates(g, n, plan.options, likely)) {

@@ -41,8 +41,7 @@ void infer(Inference& n) {
   if (to == DType::none) n.expect_same_dtype(0, 1);
   else {
     n.expect(to == DType::f32, "a matmul with a type of its own makes f32");
-    for (int i = 0; i < 2; ++i)
-      n.expect(n.dtype(i) == DType::f32 || n.dtype(i) == DType::bf16 || n.dtype(i) == DType::f16, "its operands are f32, bf16 or f16");
+    for (int i = 0; i < 2; ++i) n.expect(n.dtype(i) == DType::f32 || is_half(n.dtype(i)), "its operands are f32, bf16 or f16");
   }
   n.result(to == DType::none ? n.dtype(0) : to, infer_shape(n));
 }

@@ -1,45 +1,34 @@
 #include "plan/packed.h"
 
 #include <cstring>
+#include <string_view>
 
 namespace tenon {
 namespace {
 
-constexpr int64_t kMostShared = int64_t{1} << 20;  // bytes of a constant that is compared with others
-
-uint64_t digest(const void* data, int64_t bytes) {
-  const char* p = static_cast<const char*>(data);
-  uint64_t out = 0x9e3779b97f4a7c15u;
-  for (int64_t at = 0; at < bytes; at += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, p + at, static_cast<size_t>(std::min<int64_t>(bytes - at, 8)));
-    out = (out ^ word) * 0xff51afd7ed558ccdu;
-    out ^= out >> 32;
-  }
-  return out;
-}
+constexpr int64_t kMostCompared = int64_t{1} << 20;  // bytes of a constant that is compared with others
 
 }  // namespace
 
-void PackedWeights::share_constants(Graph& g) {
+void PackedWeights::reuse_constants(Graph& g) {
   const std::lock_guard lock(mutex_);
   std::erase_if(made_, [](const auto& each) { return each.second.source.expired(); });
-  share(g);
+  reuse(g);
 }
 
-void PackedWeights::share(Graph& g) {
+void PackedWeights::reuse(Graph& g) {
   for (Value& v : g.values) {
-    if (!v.constant || v.constant->strings || v.constant->bytes > kMostShared || v.constant->source->lasts()) continue;
+    if (!v.constant || v.constant->strings || v.constant->bytes > kMostCompared || v.constant->source->lasts()) continue;
     Constant& c = *v.constant;
     const void* bytes = c.view();
     if (!bytes) continue;
-    Made& made = made_[{digest(bytes, c.bytes), c.bytes}];
+    Made& made = made_[{std::hash<std::string_view>{}({static_cast<const char*>(bytes), static_cast<size_t>(c.bytes)}), c.bytes}];
     const std::shared_ptr<const WeightSource> before = made.source.lock();
     if (!before) made = {c.source, c.offset};
     else if (std::memcmp(before->view(made.offset, c.bytes), bytes, static_cast<size_t>(c.bytes)) == 0) c.source = before, c.offset = made.offset;
   }
   for (const Node& n : g.nodes)
-    for (const auto& sub : n.subgraphs) share(*sub);
+    for (const auto& sub : n.subgraphs) reuse(*sub);
 }
 
 std::pair<std::unique_lock<std::mutex>, int> PackedWeights::begin() {

@@ -31,7 +31,7 @@ struct Packed {
 class PackedWeights {
  public:
   // Constants that passes or the reader have made anew, though the model had them before, become those.
-  void share_constants(Graph& g);
+  void reuse_constants(Graph& g);
 
   // A lock while a graph is planned with all that is in it, and the number of that.
   std::pair<std::unique_lock<std::mutex>, int> begin();
@@ -46,13 +46,13 @@ class PackedWeights {
     std::weak_ptr<const WeightSource> source;
     int64_t offset;
   };
-  void share(Graph& g);
+  void reuse(Graph& g);
 
   std::mutex mutex_;
   int plannings_ = 0;
   std::unordered_map<std::string, std::weak_ptr<Packed>> all_;
   std::map<std::tuple<const WeightSource*, int64_t, DType>, std::weak_ptr<const WeightSource>> rounded_;
-  std::map<std::pair<uint64_t, int64_t>, Made> made_;  // by a digest of the bytes and their number
+  std::map<std::pair<size_t, int64_t>, Made> made_;  // by a hash of the bytes and their number
 };
 
 }  // namespace tenon

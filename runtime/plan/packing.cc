@@ -34,17 +34,11 @@ const void* Lent::data(const Constant& c) {
   return copy;
 }
 
-void Packing::add(std::unique_ptr<ModelStep> model, int source, const Constant* c, void* packed) {
+void Packing::add(std::unique_ptr<ModelStep> model, int source, const Constant* c, void* packed, int64_t grain) {
   const std::shared_ptr<const ModelStep> shared = std::move(model);
-  const Step& step = shared->step;
-  Task task{shared, source, c ? std::optional(*c) : std::nullopt, packed, 0, 0, 0};
-  if (c && step.kernel->pack_rows) task.grain = step.kernel->needs(step).pack_grain;
-  const int64_t rows = task.grain ? step.src[source].size[0] : 0;
-  if (rows == 0 || c->bytes == 0) {
-    task.grain = 0;
-    tasks_.push_back(std::move(task));
-    return;
-  }
+  Task task{shared, source, c ? std::optional(*c) : std::nullopt, packed, c && c->bytes ? grain : 0, 0, 0};
+  if (!task.grain) return tasks_.push_back(std::move(task));
+  const int64_t rows = shared->step.src[source].size[0];
   const int64_t grains = (rows + task.grain - 1) / task.grain, parts = std::clamp(c->bytes / kPart, int64_t{1}, grains);
   for (int64_t i = 0; i < parts; ++i) {
     task.begin = grains * i / parts * task.grain, task.end = std::min(grains * (i + 1) / parts * task.grain, rows);
@@ -95,7 +89,7 @@ int Packing::threads(int workers) const {
 void Packing::run(int workers) {
   std::map<const WeightSource*, std::shared_ptr<void>> held;
   for (const Task& t : tasks_)
-    if (t.constant && held.emplace(t.constant->source.get(), nullptr).second) held[t.constant->source.get()] = t.constant->source->hold();
+    if (t.constant && !held[t.constant->source.get()]) held[t.constant->source.get()] = t.constant->source->hold();
   each_on_threads<Lent>(threads(workers), tasks_.size(), [&](Lent& lent, size_t i) { pack(tasks_[i], lent); });
   tasks_.clear();
 }

@@ -30,8 +30,8 @@ class Lent {
 class Packing {
  public:
   // `model` says everything but the data of source `source`, which are those of `c` (null: packed from the rest). `packed` is written
-  // by run. One that its kernel packs by rows is packed in several parts.
-  void add(std::unique_ptr<ModelStep> model, int source, const Constant* c, void* packed);
+  // by run. `grain`: of the rows (Needs::pack_grain); with one, a large source is packed in several parts.
+  void add(std::unique_ptr<ModelStep> model, int source, const Constant* c, void* packed, int64_t grain);
   // Throws the first failure of a source.
   void run(int workers);
 

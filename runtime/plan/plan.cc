@@ -6,7 +6,6 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "base/half.h"
 #include "base/wipe.h"
 #include "ops/cast.h"
 #include "plan/packing.h"
@@ -258,7 +257,7 @@ class Planner {
       model->step.kernel = s.kernels[0];
       const bool constant = n.inputs.size() > kPackedSource && graph().is_constant(n.inputs[kPackedSource]);
       const Constant* c = constant ? &*graph().values[n.inputs[kPackedSource]].constant : nullptr;
-      packing_.add(std::move(model), kPackedSource, c, packed->memory.data());
+      packing_.add(std::move(model), kPackedSource, c, packed->memory.data(), s.needs.pack_grain);
     }
     if (packed->planning != planning_) plan_->summary.packed_bytes += packed->memory.bytes();
     packed->planning = planning_;

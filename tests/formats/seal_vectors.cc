@@ -177,7 +177,7 @@ TEST(SealWycheproof, aes_gcm) {
   EXPECT_EQ(too_long, 3);
 }
 
-// Every length around the blocks that the libraries work in, and where the 32-bit counter of a block carries into each of its bytes.
+// Every length around the blocks that the libraries work in, and where the counter of a block carries into its second and third byte.
 TEST(SealGcm, the_libraries_agree) {
   const auto libraries = gcms();
   if (libraries.size() < 2) GTEST_SKIP() << "this build or processor has OpenSSL alone";

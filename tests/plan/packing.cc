@@ -172,7 +172,7 @@ TEST(Packing, constants_made_anew_are_those_of_before) {
   options.isa = best_isa();
   const auto plan = [&](const std::string& of) {
     Graph g = parse_graph(of);
-    shared.share_constants(g);
+    shared.reuse_constants(g);
     return make_plan(std::move(g), options, &shared);
   };
   const auto first = plan(text), again = plan(text), different = plan(other);
