@@ -201,14 +201,14 @@ TEST(Packing, tells_what_elements_mean) {
   }
 }
 
-// The same weights of one group and of two: panels of 3, 3, 2, 2 vectors, and twice of 3 and 2.
+// The same weights of one group and of two: with vectors of 16 a panel of two, and two of one.
 TEST(Packing, depends_on_attributes) {
   const auto plan = planned(parse_graph(R"(
 graph(%x: f32[1, 32, 28, 28], %z: f32[1, 64, 28, 28])
   %a = constant f32[32, 32, 3, 3] random 1
   %b = constant f32[64, 64, 3, 3] random 2
-  %c = constant f32[32, 160, 1, 1] random 3
-  %w = constant f32[160, 32, 1, 1] random 4
+  %c = constant f32[32, 32, 1, 1] random 3
+  %w = constant f32[32, 32, 1, 1] random 4
   %x1 = conv(%x, %a) {pads = [1, 1, 1, 1]}
   %x2 = conv(%x1, %w)
   %y = conv(%x2, %c)
