@@ -47,7 +47,12 @@ struct ConvShape {
   bool inside(int i) const { return pad[i] <= 0 && reach(i) <= in[i]; }
   int64_t window() const { return taps[0] * taps[1] * taps[2]; }
   int64_t pixels() const { return out[0] * out[1] * out[2]; }
-  bool pointwise() const { return window() == 1 && stride[0] == 1 && stride[1] == 1 && stride[2] == 1 && pad[0] == 0 && pad[1] == 0 && pad[2] == 0; }
+  // Whether every output pixel is made of the source pixel at its place.
+  bool pointwise() const {
+    for (int i = 0; i < 3; ++i)
+      if (taps[i] != 1 || stride[i] != 1 || pad[i] != 0 || out[i] != in[i]) return false;
+    return true;
+  }
   float multiply_adds() const {
     return static_cast<float>(n * pixels()) * static_cast<float>(window()) * static_cast<float>(o) * static_cast<float>(c / group);
   }

@@ -21,7 +21,8 @@ inline Conv random_window(Random& r, Convolution& c, bool plain = false) {
   for (size_t i = 0; i < c.in.size(); ++i) {
     a.strides.push_back(plain ? 1 : r.pick<int64_t>({1, 1, 2, 3})), a.dilations.push_back(plain ? 1 : r.pick<int64_t>({1, 1, 1, 2}));
     const int64_t reach = (c.taps[i] - 1) * a.dilations[i] + 1;
-    a.pads.push_back(r.in(0, c.taps[i] - 1)), ends.push_back(r.in(0, c.taps[i] - 1));
+    const int64_t most = r.chance(0.2) ? c.taps[i] + 1 : c.taps[i] - 1;  // from the number of taps on, windows of pads alone
+    a.pads.push_back(r.in(0, most)), ends.push_back(r.in(0, most));
     c.in[i] = std::max(c.in[i], reach - a.pads[i] - ends[i]);
   }
   a.pads.insert(a.pads.end(), ends.begin(), ends.end());
