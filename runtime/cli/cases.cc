@@ -21,12 +21,12 @@ OwnedTensor load(const fs::path& file, const Port& port) {
 
 }  // namespace
 
-Difference compare_as_onnx(const Tensor& got, const Tensor& expected) {
+Difference compare_within(const Tensor& got, const Tensor& expected, const Bounds& bounds) {
   // Two units in the last place of bf16.
-  return compare(got, expected, expected.dtype == DType::bf16 ? 0x1p-6 : 1e-3, 1e-7);
+  return compare(got, expected, bounds.relative.value_or(expected.dtype == DType::bf16 ? 0x1p-6 : 1e-3), bounds.absolute.value_or(1e-7));
 }
 
-std::vector<CaseOutput> run_case(const Model& model, const std::string& folder) {
+std::vector<CaseOutput> run_case(const Model& model, const std::string& folder, const Bounds& bounds) {
   std::vector<fs::path> sets;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.is_directory() && entry.path().filename().string().rfind("test_data_set_", 0) == 0) sets.push_back(entry.path());
@@ -45,7 +45,7 @@ std::vector<CaseOutput> run_case(const Model& model, const std::string& folder) 
     for (size_t i = 0; i < out.size(); ++i) {
       const fs::path file = set / ("output_" + std::to_string(i) + ".pb");
       if (!fs::exists(file)) continue;
-      results.push_back({set.filename().string(), model.outputs()[i].name, compare_as_onnx(out[i], load(file, model.outputs()[i]))});
+      results.push_back({set.filename().string(), model.outputs()[i].name, compare_within(out[i], load(file, model.outputs()[i]), bounds)});
     }
   }
   return results;

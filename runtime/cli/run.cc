@@ -20,6 +20,7 @@ struct Run {
   ModelOptions model;
   InputOptions inputs;
   std::string outputs, labels, cases;
+  Bounds bounds;
   int top = 0;
   bool json = false;
 };
@@ -86,11 +87,19 @@ int run_cases(const Run& r) {
   ModelOptions model = r.model;
   if (fs::is_directory(model.path)) model.path = (fs::path(model.path) / "model.onnx").string();
   const Model loaded = model.load();
-  bool good = true;
+  const std::vector<CaseOutput> outputs = run_case(loaded, r.cases, r.bounds);
+  const bool good = std::all_of(outputs.begin(), outputs.end(), [](const CaseOutput& o) { return o.difference.same; });
+  if (r.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& [set, output, d] : outputs)
+      list.push_back(
+          {{"set", set}, {"output", output}, {"same", d.same}, {"reason", d.reason}, {"largest_error", d.largest}, {"of_range", d.of_range}});
+    std::printf("%s\n", nlohmann::json{{"same", good}, {"outputs", list}}.dump().c_str());
+    return good ? kGood : kDiffers;
+  }
   Table table({"<set", "<output", "largest error", "of range", "<"});
-  for (const CaseOutput& o : run_case(loaded, r.cases)) {
+  for (const CaseOutput& o : outputs) {
     const Difference& d = o.difference;
-    good &= d.same;
     table.add({o.set, o.output, number_text("%.3g", d.largest), number_text("%.3g", d.of_range), d.same ? "ok" : "DIFFERS: " + d.reason});
   }
   table.print();
@@ -133,8 +142,12 @@ std::function<int()> add_run(CLI::App& app) {
   sub->add_option("--outputs", r->outputs, "save the outputs to this .npz archive");
   sub->add_option("--top", r->top, "show the K largest elements of each row");
   sub->add_option("--labels", r->labels, "a file with one class name a line, for --top");
-  sub->add_option("--case", r->cases, "compare with a folder of test_data_set_*/input_*.pb and output_*.pb");
-  sub->add_flag("--json", r->json, "print the outputs as JSON");
+  CLI::Option* cases = sub->add_option("--case", r->cases, "compare with a folder of test_data_set_*/input_*.pb and output_*.pb");
+  sub->add_option("--rtol", r->bounds.relative, "for --case: the error allowed, relative to the element expected (1e-3; bf16: 0.016)")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(cases);
+  sub->add_option("--atol", r->bounds.absolute, "for --case: the error allowed beside that (1e-7)")->check(CLI::NonNegativeNumber)->needs(cases);
+  sub->add_flag("--json", r->json, "print the outputs, or the comparison, as JSON");
   return [r] { return run(*r); };
 }
 

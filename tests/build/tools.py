@@ -147,6 +147,11 @@ def inputs_and_outputs(folder):
     tenon("run", case / "model.onnx", "--case", case)
     stored.write_bytes(tensor_pb("probability", (1, 10), [0.1] * 10))
     tenon("run", case / "model.onnx", "--case", case, status=1, says="probability")
+    compared = json.loads(tenon("run", case / "model.onnx", "--case", case, "--json", status=1))
+    expect(not compared["same"] and compared["outputs"][0]["of_range"] > 3, f"run --case --json: {compared}")
+    tenon("run", case / "model.onnx", "--case", case, "--atol", "0.95")
+    tenon("run", case / "model.onnx", "--case", case, "--rtol", "10")
+    tenon("run", case / "model.onnx", "--atol", "1", status=2, says="--case")
 
 
 def for_machines():

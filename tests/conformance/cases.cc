@@ -99,7 +99,7 @@ std::vector<cli::CaseOutput> run_light(const Model& model, const std::string& pa
   for (int64_t i = 0; i < ramp.count(); ++i) ramp.as<float>()[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(ramp.count()));
   const onnx::DataValue expected = onnx::load_value(path + "_output_0.pb");
   Session session(model);
-  return {{"", model.outputs()[0].name, cli::compare_as_onnx(session.run({{port.name, ramp.view()}})[0], expected.tensors.at(0))}};
+  return {{"", model.outputs()[0].name, cli::compare_within(session.run({{port.name, ramp.view()}})[0], expected.tensors.at(0))}};
 }
 
 // What goes wrong, in one line; empty where nothing does.
