@@ -22,14 +22,13 @@ Extent window_result(Inference& n, const Window& w, int s, Extent size, Extent t
   const Extent window = (taps - 1) * w.dilation(i) + 1;
   const bool padded = w.auto_pad == AutoPad::notset && !w.pads.empty();
   const Extent before = padded ? w.pads[i] : 0, after = padded ? w.pads[w.pads.size() / 2 + i] : 0;
-  const Extent room = size + before + after - window;
+  const Extent room = size + before + after - window + (ceil ? stride - 1 : Extent(0));
   if (room.known() && room.dim().number() < 0)
     throw Error(Code::bad_model, "the window of spatial axis " + std::to_string(s) + " is larger than the padded source: " +
                                      n.graph().extents->text(window) + " is more than " + n.graph().extents->text(size + before + after));
   if (!ceil) return room / stride + 1;
   // The last window must start inside the source or its leading pad.
-  const Extent rounded = (room + stride - 1) / stride + 1, inside = (size + before - 1) / stride + 1;
-  return min(rounded, inside);
+  return min(room / stride + 1, (size + before - 1) / stride + 1);
 }
 
 int64_t window_offset(const Window& w, const Array& src, const std::vector<int64_t>& strides, const std::vector<int64_t>& taps, const Walk& at,

@@ -9,13 +9,14 @@ TEST(PoolKernels, agree) {
     const int64_t spatial = r.in(1, 3);
     std::vector<int64_t> shape{r.in(1, 2), r.chance(0.5) ? n : r.in(1, 20)};
     Pool a;
+    a.ceil_mode = r.chance(0.3), a.count_include_pad = r.chance(0.3);
     for (int64_t i = 0; i < spatial; ++i) {
       const int64_t taps = r.in(1, 3), stride = r.in(1, 3), dilation = r.chance(0.2) ? 2 : 1;
       a.kernel_shape.push_back(taps), a.strides.push_back(stride), a.dilations.push_back(dilation);
-      shape.push_back(std::max<int64_t>((taps - 1) * dilation + 1, i == spatial - 1 && shape[1] != n ? n : r.in(3, 7)));
+      const int64_t least = (taps - 1) * dilation + 1 - (a.ceil_mode ? stride - 1 : 0);
+      shape.push_back(std::max<int64_t>({least, 1, i == spatial - 1 && shape[1] != n ? n : r.in(1, 7)}));
     }
     for (int64_t i = 0; i < 2 * spatial; ++i) a.pads.push_back(r.in(0, (a.kernel_shape[static_cast<size_t>(i % spatial)] - 1)));
-    a.ceil_mode = r.chance(0.3), a.count_include_pad = r.chance(0.3);
     if (r.chance(0.2)) a.pads = {}, a.auto_pad = r.pick({AutoPad::same_upper, AutoPad::same_lower, AutoPad::valid});
     check("average_pool", a, {f32(shape)});
     a.count_include_pad = false;

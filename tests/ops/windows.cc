@@ -35,6 +35,16 @@ TEST(AveragePool, rounded_up_windows_count_what_is_padded_only) {
   expect_reals(run(ops::average_pool, p, {src})[0], {1, 1, 3}, {1, 3, 4.5});
 }
 
+TEST(Pools, rounded_up_windows_may_be_larger_than_the_source) {
+  const Array src = counting({1, 1, 2});
+  Pool p = pool({3}, {2});
+  p.ceil_mode = true;
+  expect_reals(run(ops::average_pool, p, {src})[0], {1, 1, 1}, {0.5});
+  expect_reals(run(ops::max_pool, p, {src})[0], {1, 1, 1}, {1});
+  p.kernel_shape = {4};
+  EXPECT_THROW(run(ops::max_pool, p, {src}), Error);
+}
+
 TEST(Pools, dilate_and_pad_by_themselves) {
   const Array src = counting({1, 1, 5});
   Pool p = pool({2});
