@@ -73,7 +73,7 @@ TENON_INLINE inline V window(const float* src, const int64_t* step, const Geomet
 float scale_of(const Taps* t, bool include_pads) {
   int64_t n = 1;
   for (int i = 0; i < 3; ++i) n *= include_pads ? t[i].padded : t[i].count;
-  return 1.f / static_cast<float>(n);
+  return 1.f / static_cast<float>(larger(int64_t{1}, n));
 }
 
 const char* reject(const Step& s) {

@@ -47,14 +47,15 @@ struct Fold {
     else return v;
   }
   static V combine(V a, V b) {
-    if constexpr (kind == Reduction::max) return most(a, b);
-    else if constexpr (kind == Reduction::min) return least(a, b);
+    if constexpr (kind == Reduction::max) return where(b == b, most(a, b), b);  // NaN stays
+    else if constexpr (kind == Reduction::min) return where(b == b, least(a, b), b);
     else if constexpr (kind == Reduction::prod) return a * b;
     else return a + b;
   }
   static float across(V v) {
-    if constexpr (kind == Reduction::max) return largest(v);
-    else if constexpr (kind == Reduction::min) return -largest(-v);
+    const auto nan = [&] { return total(where(v == v, V(0.f), v)); };
+    if constexpr (kind == Reduction::max) return largest(v) + nan();
+    else if constexpr (kind == Reduction::min) return smallest(v) + nan();
     else if constexpr (kind == Reduction::prod) {
       alignas(64) float lane[kLanes];
       store(lane, v);

@@ -11,10 +11,7 @@ std::vector<Array> run_subgraph(Reference&, const Graph& g, std::vector<Array> i
 
 }  // namespace
 
-std::string place_of(const Plan& plan, int step) {
-  const Node& n = plan.graph.nodes[plan.steps[static_cast<size_t>(step)].node];
-  return n.name.empty() ? std::string(n.op->name) : n.name;
-}
+std::string place_of(const Plan& plan, int step) { return place_of(plan.graph.nodes[plan.steps[static_cast<size_t>(step)].node]); }
 
 Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : frame_(plan, memory_limit), memory_limit_(memory_limit) {
   for (const PlannedStep& s : plan->steps) {

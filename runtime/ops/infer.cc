@@ -149,7 +149,13 @@ void Inference::expect_same_dtype(int a, int b) const {
 void Inference::equal(Extent a, Extent b, std::string_view what) {
   if (a.dim() == b.dim()) return;
   if (graph_.extents->differ(a, b)) throw Error(Code::bad_model, said(what, graph_.extents->text(a) + " is not " + graph_.extents->text(b)));
-  graph_.guards->push_back({Guard::equal, a, b, std::string(what)});
+  guard(Guard::equal, a, b, what);
+}
+
+void Inference::at_least(Extent a, Extent b, std::string_view what) { guard(Guard::at_least, a, b, what); }
+
+void Inference::guard(Guard::Kind kind, Dim a, Dim b, std::string_view what) {
+  graph_.guards->push_back({kind, a, b, std::string(what), place_of(node_)});
 }
 
 int Inference::axis(int64_t axis, int rank) const {
@@ -179,7 +185,7 @@ Shape Inference::broadcast(const Shape& a, const Shape& b) {
     const Interval p = e.range(x), q = e.range(y);
     if (e.differ(x, y) && (p.low > 1 || p.high < 1) && (q.low > 1 || q.high < 1))
       throw Error(Code::bad_model, "shapes " + text(a, e) + " and " + text(b, e) + " do not broadcast: " + e.text(x) + " is not " + e.text(y));
-    graph_.guards->push_back({Guard::broadcast, x, y, "sizes that broadcast on axis " + std::to_string(skip + i)});
+    guard(Guard::broadcast, x, y, "sizes that broadcast on axis " + std::to_string(skip + i));
   }
   return out;
 }
@@ -227,10 +233,12 @@ void Inference::result(DType dtype, const Shape& shape, std::vector<Dim> content
   if (static_cast<int64_t>(content.size()) <= kMostContent) contents.back() = std::make_shared<std::vector<Dim>>(std::move(content));
 }
 
+std::string place_of(const Node& n) { return n.name.empty() ? std::string(n.op->name) : n.name; }
+
 void infer(Graph& g, NodeId id) {
   const Node& node = g.nodes[id];
   Inference n(g, node);
-  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+  within([&] { return place_of(node); },
          [&] {
            expect_tensors(g, node);
            node.op->infer(n);
@@ -305,7 +313,7 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
     copy.inputs[i] = g.add_value(std::move(v));
   }
   Inference n(g, copy);
-  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+  within([&] { return place_of(node); },
          [&] {
            expect_tensors(g, copy);
            node.op->infer(n);

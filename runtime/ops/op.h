@@ -48,6 +48,7 @@ class Inference {
   void expect_rank(int i, int rank) const;
   void expect_same_dtype(int a, int b) const;
   void equal(Extent a, Extent b, std::string_view what);
+  void at_least(Extent a, Extent b, std::string_view what);
   // `axis` counted from the front; throws when it is not in [-rank, rank).
   int axis(int64_t axis, int rank) const;
   std::vector<int> axes(const std::vector<int64_t>& axes, int rank) const;  // also refuses an axis named twice
@@ -76,9 +77,14 @@ class Inference {
   std::vector<std::shared_ptr<const std::vector<Dim>>> contents;
 
  private:
+  void guard(Guard::Kind kind, Dim a, Dim b, std::string_view what);
+
   Graph& graph_;
   const Node& node_;
 };
+
+// Where an error in a node says it happened.
+std::string place_of(const Node& n);
 
 // A tensor as references see it: eight-byte cells, row-major. Complex elements take two cells. A sequence or an optional is a list of
 // arrays instead.

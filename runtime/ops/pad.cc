@@ -41,7 +41,7 @@ void infer(Inference& n) {
     if (range.high < 0)
       throw Error(Code::bad_model,
                   "pad takes more than axis " + std::to_string(axes[i]) + " has: " + n.graph().extents->text(result) + " elements are left");
-    if (range.low < 0) n.graph().guards->push_back({Guard::at_least, result, 0, "elements that pad leaves of axis " + std::to_string(axes[i])});
+    if (range.low < 0) n.at_least(result, 0, "elements that pad leaves of axis " + std::to_string(axes[i]));
     size = result;
   }
   n.result(n.dtype(0), shape);

@@ -268,7 +268,7 @@ std::vector<Array> evaluate(const Node& node, const std::vector<const Array*>& i
       if (t.container == Container::tensor) a.resize(shape);
       r.out.push_back(std::move(a));
     }
-  within([&] { return node.name.empty() ? std::string(node.op->name) : node.name; },
+  within([&] { return place_of(node); },
          [&] {
            if (!node.op->reference && !node.op->decompose) throw Error(Code::not_supported, std::string(node.op->name) + " has no reference");
            run_reference(r);

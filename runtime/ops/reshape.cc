@@ -1,5 +1,7 @@
 #include "ops/reshape.h"
 
+#include <algorithm>
+
 #include "ops/op.h"
 
 namespace tenon {
@@ -36,8 +38,16 @@ void infer(Inference& n) {
   }
   const Extent count = n.count(n.shape(0));
   if (open >= 0) {
-    n.expect(product.dim() != Dim(0), "the size -1 of reshape has one value");
-    shape[open] = count / product;
+    // Axes that stay where they are say nothing of it: of a batch of none it has a value too.
+    Extent from = 1, to = 1;
+    for (int i = 0; i < std::max(shape.rank(), n.rank(0)); ++i) {
+      const bool there = i < n.rank(0), wanted = i < shape.rank() && i != open;
+      if (there && wanted && n.shape(0)[i] == shape[i]) continue;
+      if (there) from = from * n.size(0, i);
+      if (wanted) to = to * n.extent(shape[i]);
+    }
+    n.expect(to.dim() != Dim(0), "the size -1 of reshape has one value");
+    shape[open] = from / to;
     product = product * n.extent(shape[open]);
   }
   n.equal(count, product, "elements of src and of the result");

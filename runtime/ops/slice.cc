@@ -26,8 +26,7 @@ Bound bound_of(Inference& n, Dim d, Extent size) {
   b.before = d.number() < -room.high;
   if (b.beyond || b.before || std::abs(d.number()) < kFar) return b;
   (d.number() > 0 ? b.beyond : b.before) = true;
-  n.graph().guards->push_back(
-      {Guard::at_least, std::abs(d.number()) - 1, size, "a slice to " + std::to_string(d.number()) + " takes all of its axis"});
+  n.at_least(std::abs(d.number()) - 1, size, "a slice to " + std::to_string(d.number()) + " takes all of its axis");
   return b;
 }
 

@@ -24,7 +24,7 @@ void infer(Inference& n) {
     const Interval room = n.graph().extents->range(size - k);
     if (room.high < 0)
       throw Error(Code::bad_model, "top_k takes " + n.graph().extents->text(k) + " of " + n.graph().extents->text(size) + " elements");
-    if (room.low < 0) n.graph().guards->push_back({Guard::at_least, size, k, "elements that top_k chooses from and their number"});
+    if (room.low < 0) n.at_least(size, k, "elements that top_k chooses from and their number");
     shape[axis] = k;
   }
   n.result(n.dtype(0), shape);

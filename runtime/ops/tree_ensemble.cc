@@ -56,7 +56,7 @@ void infer(Inference& n) {
   }
   const Extent width = n.size(0, 1);
   if (width.known()) n.expect(features <= width.dim().number(), "src of a tree ensemble has the features that its nodes compare");
-  else n.graph().guards->push_back({Guard::at_least, width, features, "features of src and those that the trees compare"});
+  else n.at_least(width, features, "features of src and those that the trees compare");
   n.expect(is_real(n.dtype(1)), "the splits of a tree ensemble are floating point");
   for (int i = 1; i < n.inputs(); ++i) {
     n.expect_same_dtype(1, i);

@@ -22,10 +22,13 @@ Extent window_result(Inference& n, const Window& w, int s, Extent size, Extent t
   const Extent window = (taps - 1) * w.dilation(i) + 1;
   const bool padded = w.auto_pad == AutoPad::notset && !w.pads.empty();
   const Extent before = padded ? w.pads[i] : 0, after = padded ? w.pads[w.pads.size() / 2 + i] : 0;
-  const Extent room = size + before + after - window + (ceil ? stride - 1 : Extent(0));
-  if (room.known() && room.dim().number() < 0)
-    throw Error(Code::bad_model, "the window of spatial axis " + std::to_string(s) + " is larger than the padded source: " +
-                                     n.graph().extents->text(window) + " is more than " + n.graph().extents->text(size + before + after));
+  const Extent padded_size = size + before + after, spare = ceil ? stride - 1 : Extent(0), room = padded_size - window + spare;
+  const Interval range = n.graph().extents->range(room);
+  const std::string what = "the window of spatial axis " + std::to_string(s) + " is larger than the padded source";
+  // An empty axis stays one where the pads nearly fill the window.
+  if (range.high < (size.dim() == Dim(0) ? -1 : 0))
+    throw Error(Code::bad_model, what + ": " + n.graph().extents->text(window) + " is more than " + n.graph().extents->text(padded_size));
+  if (range.low < 0 && n.graph().extents->range(window - before - after).high > 1) n.at_least(padded_size + spare, window, what);
   if (!ceil) return room / stride + 1;
   // The last window must start inside the source or its leading pad.
   return min(room / stride + 1, (size + before - 1) / stride + 1);

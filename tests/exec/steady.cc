@@ -36,7 +36,7 @@ const Case kCases[] = {
     {"ultraface", "ultraface_rfb320/version-RFB-320.onnx", {}},
     {"byte_bidi_lstm", "byte_bidi_lstm/model.onnx", {{"length", 20}}},
     {"vit_cifar10", "vit_cifar10/vit_pgd_2_3_16.onnx", {}},
-    {"ppocr_cls", "ppocr_v4/ch_ppocr_mobile_v2.0_cls_infer.onnx", {}},
+    {"ppocr_cls", "ppocr_v4/ch_ppocr_mobile_v2.0_cls_infer.onnx", {{"p2o.DynamicDimension.1", 48}, {"p2o.DynamicDimension.2", 192}}},
     {"llama", "llama_kv_260k/stories260K_decoder_kv.onnx", {{"seq", 5}, {"past", 40}}},
     {"moonshine_encoder", "moonshine_tiny/encoder_model.onnx", {{"num_samples", 16000}}},
     {"moonshine_decoder", "moonshine_tiny/decoder_model_merged.onnx", {{"encoder_sequence_length", 40}, {"past_decoder_sequence_length", 7}}},

@@ -1,5 +1,7 @@
 #include "ops/pointwise.h"
 
+#include <cmath>
+
 #include "harness/problem.h"
 
 namespace tenon {
@@ -33,6 +35,16 @@ TEST(PointwiseKernels, each_function_agrees) {
       check(problem);
     }
   }
+}
+
+TEST(PointwiseKernels, keep_what_is_no_number) {
+  Source a = f32({7, 6}), b = a;
+  a.values = {1, NAN, -1, INFINITY, NAN, -INFINITY}, b.values = {NAN, 1, INFINITY, NAN, NAN, NAN, 0};
+  for (Function f : {Function::min, Function::max, Function::add, Function::mul, Function::less, Function::equal})
+    check("pointwise", Pointwise{Program{2, {row(f, 0, 1)}}}, {a, b});
+  for (Function f : {Function::relu, Function::abs, Function::neg, Function::sigmoid, Function::sqrt, Function::floor})
+    check("pointwise", Pointwise{Program{1, {row(f, 0)}}}, {a});
+  check("pointwise", Pointwise{Program{3, {row(Function::clip, 0, 1, 2)}}}, {a, scalar(-0.5), scalar(0.5)});
 }
 
 TEST(PointwiseKernels, agree) {

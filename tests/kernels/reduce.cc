@@ -30,6 +30,10 @@ TEST(ReduceKernels, agree) {
       check("reduce", a, {kind == Reduction::prod ? f32(shape, 0.8, 1.2) : f32(shape, kind == Reduction::log_sum ? 0.1 : summed ? -0.5 : -2, 2)});
     }
     if (n == 0) return;
+    Source odd = f32(shape);
+    for (int64_t i = r.in(1, 40); i > 0; --i)
+      odd.values.push_back(r.chance(0.1) ? NAN : r.chance(0.1) ? r.pick({INFINITY, -INFINITY}) : r.real(-2, 2));
+    check("reduce", Reduce{.kind = r.pick({Reduction::max, Reduction::min}), .axes = {r.in(-rank, rank - 1)}}, {odd});
     const Arg a{.axis = r.in(-rank, rank - 1), .keepdims = r.chance(0.5), .select_last_index = r.chance(0.5)};
     Source few = f32(shape);
     if (r.chance(0.5)) few.values = {0, 1, -1, 1, 0, NAN, -1};

@@ -1,0 +1,397 @@
+// Whole graphs drawn at random. What the passes, the choice of layouts and kernels, packing and the frame make of them must agree with
+// the references, on every ISA level, with any number of threads, and when one executor is given other sizes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "device/cpu.h"
+#include "exec/executor.h"
+#include "exec/reference.h"
+#include "harness/problem.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
+
+namespace tenon {
+namespace {
+
+std::string list(const std::vector<int64_t>& numbers) {
+  std::string out;
+  for (int64_t n : numbers) out += (out.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + out + "]";
+}
+
+std::string constant_list(const std::vector<int64_t>& numbers) { return "s64[" + std::to_string(numbers.size()) + "] " + list(numbers); }
+
+// Writes a graph line by line. A line that inference refuses is dropped, so what is drawn need not be thought through.
+class Drawing {
+ public:
+  explicit Drawing(Random& random) : r_(random) {
+    const char* types[] = {"f32[n, C, h, w]", "f32[n, C, h, w]", "f32[2, C, 19, w]", "f32[1, C, 14, 9]", "f32[n, C]", "f32[b, t, C]", "f32[b, 7, C]"};
+    const std::string channels = std::to_string(r_.pick<int64_t>({1, 3, 8, 16, 20, 32, 48, 64}));
+    for (int64_t i = r_.in(1, 2); i > 0; --i) {
+      const int64_t kind = inputs_.empty() ? r_.in(0, 6) : kind_;
+      kind_ = kind;
+      std::string type = types[kind];
+      type.replace(type.find('C'), 1, channels);
+      names_.push_back("x" + std::to_string(names_.size()));
+      inputs_ += (inputs_.empty() ? "%" : ", %") + names_.back() + ": " + type;
+    }
+    read();
+    for (int64_t i = r_.in(2, 12); i > 0; --i) {
+      static constexpr void (Drawing::*kAll[])() = {&Drawing::conv,    &Drawing::conv,     &Drawing::conv,   &Drawing::conv,   &Drawing::unary,
+                                                    &Drawing::unary,   &Drawing::binary,   &Drawing::binary, &Drawing::binary, &Drawing::pool,
+                                                    &Drawing::product, &Drawing::product,  &Drawing::concat, &Drawing::slice,  &Drawing::transpose,
+                                                    &Drawing::reduce,  &Drawing::softmax,  &Drawing::norm,   &Drawing::pad,    &Drawing::flatten,
+                                                    &Drawing::branch,  &Drawing::conv_back};
+      (this->*kAll[r_.in(0, static_cast<int64_t>(std::size(kAll)) - 1)])();
+    }
+  }
+
+  // Everything that nobody reads is a result.
+  std::string text() const {
+    std::string results;
+    for (size_t i = 0; i < names_.size(); ++i) {
+      const std::string name = "%" + names_[i];
+      if (!used_.count(names_[i]) && lines_.find("  " + name + " = ") != std::string::npos) results += (results.empty() ? "" : ", ") + name;
+    }
+    return "graph(" + inputs_ + ")\n" + lines_ + "  return " + (results.empty() ? "%" + names_.back() : results) + "\n";
+  }
+  bool empty() const { return lines_.empty(); }
+
+ private:
+  struct Drawn {
+    std::string name, type;
+    Shape shape;
+  };
+
+  // A value, mostly a late one; of this rank, or of any.
+  const Drawn* value(int rank = -1) {
+    std::vector<const Drawn*> fitting;
+    for (const Drawn& v : values_)
+      if (rank < 0 || v.shape.rank() == rank) fitting.push_back(&v);
+    if (fitting.empty()) return nullptr;
+    size_t back = 0;
+    while (back + 1 < fitting.size() && r_.chance(0.45)) ++back;
+    return fitting[fitting.size() - 1 - back];
+  }
+  static int64_t known(Dim d) { return d.known() ? d.number() : 0; }
+
+  // A weight: one of this shape that there is, or a new one.
+  std::string weight(const std::vector<int64_t>& shape) {
+    std::vector<std::string>& same = weights_[shape];
+    if (!same.empty() && r_.chance(0.4)) return same[static_cast<size_t>(r_.in(0, static_cast<int64_t>(same.size()) - 1))];
+    same.push_back("w" + std::to_string(weight_count_++));
+    pending_ += "  %" + same.back() + " = constant f32" + list(shape) + " random " + std::to_string(r_.in(1, 1000)) + "\n";
+    return same.back();
+  }
+
+  void read() {
+    Graph g = parse_graph(text());
+    values_.clear();
+    for (const std::string& name : names_)
+      for (const Value& v : g.values)
+        if (v.name == name && v.type.dtype == DType::f32 && v.type.shape.rank() > 0) {
+          std::string sizes;
+          for (Dim d : v.type.shape) sizes += (sizes.empty() ? "" : ", ") + g.extents->text(d);
+          values_.push_back({name, "f32[" + sizes + "]", v.type.shape});
+        }
+  }
+
+  // Adds the result of an op; false where it is not allowed, or too large.
+  bool add(const std::string& op, const std::vector<std::string>& reads, const std::string& attributes = "", const std::string& body = "") {
+    const std::string before = lines_;
+    std::string name = "v" + std::to_string(count_++), arguments;
+    for (const std::string& read : reads) {
+      const bool written = read.empty() || read.find(' ') != std::string::npos;  // omitted, or a constant where it stands
+      arguments += (arguments.empty() ? "" : ", ") + (read.empty() ? "_" : written ? read : "%" + read);
+    }
+    lines_ += pending_ + "  %" + name + " = " + op + "(" + arguments + ")" + (attributes.empty() ? "" : " {" + attributes + "}") + "\n" + body;
+    names_.push_back(name);
+    try {
+      read();
+      double elements = 1;
+      for (Dim d : values_.back().shape) elements *= d.known() ? static_cast<double>(d.number()) : 8;
+      if (elements > 40000) throw Error(Code::resource, "too large");
+    } catch (const Error&) {
+      lines_ = before;
+      names_.pop_back();
+      for (auto& [shape, all] : weights_) std::erase_if(all, [&](const std::string& w) { return lines_.find("%" + w + " = ") == std::string::npos; });
+      pending_.clear();
+      read();
+      return false;
+    }
+    pending_.clear();
+    for (const std::string& r : reads) used_.insert(r);
+    return true;
+  }
+
+  void conv() {
+    const Drawn* x = value(4);
+    if (!x || !known(x->shape[1])) return;
+    const int64_t channels = known(x->shape[1]);
+    int64_t group = 1, outputs = r_.pick<int64_t>({1, 8, 12, 16, 17, 32, 48, 64}), tall = r_.in(1, 4), wide = r_.in(1, 4);
+    if (const double kind = r_.real(0, 1); kind < 0.2) group = channels, outputs = channels * r_.in(1, 2);
+    else if (kind < 0.35 && channels % 2 == 0) group = 2, outputs = 2 * r_.pick<int64_t>({4, 8, 16, 32});
+    if (r_.chance(0.6)) tall = wide = r_.pick<int64_t>({1, 1, 3});
+    const auto one_of = [&] { return r_.chance(0.75) ? 1 : r_.in(2, 3); };
+    const std::vector<int64_t> strides{one_of(), one_of()}, dilations{one_of(), one_of()};
+    std::vector<int64_t> pads{tall / 2, wide / 2, tall / 2, wide / 2};
+    if (r_.chance(0.3))
+      for (int64_t& p : pads) p = r_.in(0, 3);
+    std::vector<std::string> reads{x->name, weight({outputs, channels / group, tall, wide})};
+    if (r_.chance(0.5)) reads.push_back(weight({outputs}));
+    if (!add("conv", reads,
+             "dilations = " + list(dilations) + ", group = " + std::to_string(group) + ", pads = " + list(pads) + ", strides = " + list(strides)))
+      return;
+    calm(channels / group * tall * wide);
+    if (r_.chance(0.5)) unary();
+  }
+
+  void conv_back() {
+    const Drawn* x = value(4);
+    if (!x || !known(x->shape[1]) || known(x->shape[1]) > 32) return;
+    const int64_t size = r_.in(2, 3), pad = r_.in(0, 1), channels = known(x->shape[1]);
+    if (add("conv_transpose", {x->name, weight({channels, r_.pick<int64_t>({1, 8, 17}), size, size})},
+            "pads = " + list({pad, pad, pad, pad}) + ", strides = " + list({2, 2})))
+      calm(channels);
+  }
+
+  // What a sum over so many has grown to is scaled down again.
+  void calm(int64_t terms) {
+    if (terms > 8 && r_.chance(0.8)) add("mul", {values_.back().name, "f32 " + std::to_string(1 / std::sqrt(static_cast<double>(terms)))});
+  }
+
+  void unary() {
+    const std::string x = value()->name;
+    switch (r_.in(0, 4)) {
+      case 0: add("clip", {x, "f32 0", "f32 6"}); break;
+      case 1:
+        if (add("sigmoid", {x})) add("mul", {x, values_.back().name});
+        break;
+      case 2: add(r_.pick({"neg", "abs", "sin"}), {x}); break;
+      default: add(r_.pick({"relu", "relu", "sigmoid", "tanh", "erf", "gelu", "softplus"}), {x}); break;
+    }
+  }
+
+  void binary() {
+    const Drawn& x = *value();
+    std::vector<std::string> reads{x.name};
+    if (r_.chance(0.5)) {
+      std::vector<std::string> same;
+      for (const Drawn& v : values_)
+        if (v.shape == x.shape) same.push_back(v.name);
+      reads.push_back(same[static_cast<size_t>(r_.in(0, static_cast<int64_t>(same.size()) - 1))]);
+    } else if (r_.chance(0.3)) {
+      reads.push_back(r_.pick({"f32 0.5", "f32 -2", "f32 1"}));
+    } else {
+      std::vector<int64_t> shape;
+      for (Dim d : x.shape) shape.push_back(d.known() && r_.chance(0.5) ? d.number() : 1);
+      while (!shape.empty() && shape[0] == 1 && r_.chance(0.5)) shape.erase(shape.begin());
+      reads.push_back(weight(shape));
+    }
+    if (r_.chance(0.3)) std::swap(reads[0], reads[1]);
+    add(r_.pick({"add", "add", "sub", "mul", "max", "min"}), reads);
+  }
+
+  void pool() {
+    const Drawn* x = value(4);
+    if (!x) return;
+    const int64_t size = r_.in(2, 3), pad = r_.in(0, 1), ceil = r_.chance(0.2);
+    add(r_.pick({"max_pool", "average_pool"}), {x->name},
+        std::string("ceil_mode = ") + (ceil ? "true" : "false") + ", kernel_shape = " + list({size, size}) +
+            ", pads = " + list({pad, pad, pad, pad}) + ", strides = " + list({r_.in(1, 3), r_.in(1, 2)}));
+  }
+
+  void product() {
+    const Drawn& x = *value();
+    const int rank = x.shape.rank();
+    if (rank < 2) return;
+    if (const int64_t inner = known(x.shape[rank - 1]); inner && r_.chance(0.8)) {
+      const int64_t outputs = r_.pick<int64_t>({1, 3, 8, 16, 33, 64});
+      const bool turned = r_.chance(0.3);
+      if (!add("matmul", {x.name, weight(turned ? std::vector{outputs, inner} : std::vector{inner, outputs})}, turned ? "transpose_b = true" : ""))
+        return;
+      calm(inner);
+      if (r_.chance(0.5)) add("add", {values_.back().name, weight({outputs})});
+    } else {
+      add("matmul", {x.name, x.name}, "transpose_b = true");  // as attention makes its scores
+    }
+  }
+
+  void concat() {
+    const Drawn* x = value();
+    std::vector<std::string> reads{x->name};
+    for (int64_t i = r_.in(1, 2); i > 0; --i) reads.push_back(value(x->shape.rank())->name);
+    add("concat", reads, "axis = " + std::to_string(r_.in(0, x->shape.rank() - 1)));
+  }
+
+  void slice() {
+    const Drawn& x = *value();
+    const int64_t axis = r_.in(0, x.shape.rank() - 1), size = known(x.shape[static_cast<int>(axis)]);
+    if (size < 2) return;
+    const int64_t first = r_.in(0, size - 1);
+    add("slice", {x.name, constant_list({first}), constant_list({r_.in(first + 1, size)}), constant_list({axis}),
+                  constant_list({r_.pick<int64_t>({1, 1, 2})})});
+  }
+
+  void transpose() {
+    const Drawn& x = *value();
+    std::vector<int64_t> order(static_cast<size_t>(x.shape.rank()));
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<size_t>(r_.in(0, static_cast<int64_t>(i) - 1))]);
+    add("transpose", {x.name}, "perm = " + list(order));
+  }
+
+  void reduce() {
+    const Drawn& x = *value();
+    add("reduce", {x.name},
+        "axes = " + list({r_.in(0, x.shape.rank() - 1)}) + ", kind = " + r_.pick({"sum", "mean", "max", "l2"}) +
+            ", keepdims = " + r_.pick({"true", "false"}));
+  }
+
+  void softmax() {
+    const Drawn& x = *value();
+    add("softmax", {x.name}, "axis = " + std::to_string(r_.in(0, x.shape.rank() - 1)));
+  }
+
+  void norm() {
+    const Drawn& x = *value();
+    const int64_t size = x.shape.rank() ? known(x.shape[x.shape.rank() - 1]) : 0;
+    // With a large epsilon: what is nearly constant would be a sum of rounding errors, divided by themselves.
+    if (size) add("layer_norm", {x.name, weight({size}), weight({size})}, "epsilon = 0.5");
+  }
+
+  void pad() {
+    const Drawn& x = *value();
+    std::vector<int64_t> pads(2 * static_cast<size_t>(x.shape.rank()));
+    for (int64_t& p : pads) p = r_.chance(0.3) ? r_.in(-1, 2) : 0;
+    add("pad", {x.name, constant_list(pads)}, std::string("mode = ") + r_.pick({"constant", "edge"}));
+  }
+
+  void flatten() {
+    const Drawn& x = *value();
+    if (r_.chance(0.5)) add("flatten", {x.name}, "axis = 1");
+    else add("reshape", {x.name, constant_list({0, r_.pick<int64_t>({2, 3, 4}), -1})});
+  }
+
+  // Branches that read the same value and the same weight as what is around them.
+  void branch() {
+    const Drawn& x = *value();
+    const int rank = x.shape.rank();
+    const int64_t size = rank ? known(x.shape[rank - 1]) : 0;
+    if (rank < 2 || !size || size > 100) return;
+    const std::string w = weight({size, size}), matrix = "f32" + list({size, size}), name = x.name, type = x.type;
+    if (!add("reduce", {name}, "keepdims = false")) return;
+    if (!add("less", {names_.back(), "f32 0.37"})) return;
+    const std::string condition = names_.back();
+    const std::string head = "(%a: " + type + ", %m: " + matrix + ")\n", product = "      %p = matmul(%a, %m)\n";
+    add("if", {condition, name, w}, "",
+        "    graph then" + head + product + "      %q = relu(%p)\n      return %q\n    graph else" + head + product +
+            "      %q = add(%p, %a)\n      return %q\n");
+  }
+
+  Random& r_;
+  int64_t kind_ = 0;
+  int count_ = 0, weight_count_ = 0;
+  std::string inputs_, lines_, pending_;
+  std::vector<std::string> names_;
+  std::vector<Drawn> values_;
+  std::set<std::string> used_;
+  std::map<std::vector<int64_t>, std::vector<std::string>> weights_;
+};
+
+Array drawn_array(const Type& t, const std::map<std::string, int64_t>& sizes, const Extents& e, Random& r) {
+  std::vector<int64_t> shape;
+  for (Dim d : t.shape) shape.push_back(d.known() ? d.number() : sizes.at(e.symbol_name(d.row())));
+  Array a(t.dtype, shape);
+  for (Cell& c : a.cells) c.real = rounded(t.dtype, r.real(-2, 2));
+  return a;
+}
+
+struct Answer {
+  std::vector<Array> outputs;
+  double largest = 0;   // magnitude on the way
+  std::string refusal;  // the references refuse the sizes
+};
+
+Answer expected(const Graph& g, const std::vector<Array>& inputs) {
+  Answer a;
+  try {
+    a.outputs = run_reference(g, inputs, [&](const Graph&, ValueId, const Array& value) {
+      if (value.is_real())
+        for (const Cell& c : value.cells)
+          if (std::isfinite(c.real)) a.largest = std::max(a.largest, std::abs(c.real));
+    });
+  } catch (const Error& e) { a.refusal = e.what(); }
+  return a;
+}
+
+void expect_close(const Array& got, const Array& wanted, double largest, int output) {
+  ASSERT_EQ(got.shape, wanted.shape) << "output " << output;
+  double range = 0;
+  for (const Cell& c : wanted.cells)
+    if (std::isfinite(c.real)) range = std::max(range, std::abs(c.real));
+  // Rounding errors of large intermediate values are still there where these have cancelled out.
+  const double allowed = 2e-4 * range + 2e-6 * largest;
+  for (size_t i = 0; i < wanted.cells.size(); ++i) {
+    const double x = got.cells[i].real, y = wanted.cells[i].real;
+    if (x == y || (std::isnan(x) && std::isnan(y))) continue;  // not finite: reductions of nothing
+    ASSERT_LE(std::abs(x - y), allowed) << "element " << i << " of output " << output << " is " << x << ", expected " << y;
+  }
+}
+
+void run(const Graph& g, Isa isa, int workers, const std::vector<std::vector<Array>>& inputs, const std::vector<Answer>& answers) {
+  Graph passed = clone(g);
+  run_passes(passed, {.workers = workers, .verify = true});
+  PlanOptions options;
+  options.isa = isa, options.workers = workers;
+  Executor executor(make_plan(std::move(passed), options), INT64_MAX);
+  for (size_t set = 0; set < inputs.size(); ++set) {
+    SCOPED_TRACE("set " + std::to_string(set));
+    const Answer& answer = answers[set];
+    std::vector<OwnedTensor> given;
+    for (const Array& a : inputs[set]) given.push_back(owned(a));
+    try {
+      for (size_t i = 0; i < given.size(); ++i) executor.frame().set_input(static_cast<int>(i), given[i].view());
+      executor.run();
+    } catch (const Error& e) {
+      EXPECT_NE(answer.refusal, "") << "the references take these sizes: " << e.what();
+      continue;
+    }
+    ASSERT_EQ(answer.refusal, "");
+    for (size_t i = 0; i < answer.outputs.size(); ++i)
+      expect_close(array_of(executor.frame().output(static_cast<int>(i))), answer.outputs[i], answer.largest, static_cast<int>(i));
+  }
+}
+
+TEST(DrawnGraphs, agree_with_the_references) {
+  int answered = 0;
+  sweep(60, [&](Random& r) {
+    const Drawing drawing(r);
+    if (drawing.empty()) return;
+    SCOPED_TRACE(drawing.text());
+    const Graph g = parse_graph(drawing.text());
+    std::vector<std::vector<Array>> inputs;
+    std::vector<Answer> answers;
+    for (int set = 0; set < 3; ++set) {
+      std::map<std::string, int64_t> sizes{
+          {"n", r.in(r.chance(0.1) ? 0 : 1, 3)}, {"b", r.in(1, 4)}, {"t", r.in(1, 20)}, {"h", r.in(1, 24)}, {"w", r.in(1, 24)}};
+      inputs.emplace_back();
+      for (ValueId v : g.inputs) inputs.back().push_back(drawn_array(g.values[v].type, sizes, *g.extents, r));
+      answers.push_back(expected(g, inputs.back()));
+      answered += answers.back().refusal.empty();
+    }
+    for (Isa isa : isa_levels()) {
+      if (!supports(isa) || isa > best_isa() || isa == Isa::reference) continue;
+      SCOPED_TRACE(name(isa));
+      run(g, isa, static_cast<int>(r.in(1, 3)), inputs, answers);
+    }
+  });
+  EXPECT_GT(answered, 100);
+}
+
+}  // namespace
+}  // namespace tenon
