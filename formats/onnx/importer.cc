@@ -342,7 +342,7 @@ void Importer::node(Scope& s, const NodeView& original) {
   }
   Scope* const outer = current_;
   current_ = &s;
-  const size_t first = s.graph.nodes.size();
+  const size_t first = s.graph.nodes.size(), first_guard = s.graph.guards->size();
   Import i(*this, s.graph, *n, static_cast<int>(version), std::move(in));
   const Values values = row->run(i);
   current_ = outer;
@@ -352,6 +352,8 @@ void Importer::node(Scope& s, const NodeView& original) {
   const std::string name = place(*n, version);
   for (size_t k = first; k < s.graph.nodes.size(); ++k)
     if (s.graph.nodes[k].name.empty()) s.graph.nodes[k].name = name;
+  for (size_t k = first_guard; k < s.graph.guards->size(); ++k)
+    if (Guard& g = (*s.graph.guards)[k]; g.place.empty()) g.place = name;
   for (size_t k = 0; k < n->outputs.size(); ++k) {
     if (n->outputs[k].empty()) continue;
     if (k >= values.size() || values[k] == kNone)

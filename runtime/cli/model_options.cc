@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <set>
 #include <sstream>
 
 #include "base/dtype.h"
@@ -177,6 +178,7 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
       if (p.shape[i].size < 0) sizes.emplace(p.shape[i].symbol, tensor.shape()[i]);
   }
   uint64_t seed = static_cast<uint64_t>(random);
+  std::set<std::string> taken;  // symbols whose size nobody gave
   for (const Port& p : model.inputs()) {
     if (out.count(p.name)) continue;
     if (random < 0)
@@ -185,11 +187,17 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
     std::vector<int64_t> shape;
     for (const Axis& a : p.shape) {
       const auto found = sizes.find(a.symbol);
+      if (a.size < 0 && found == sizes.end()) taken.insert(a.symbol);
       shape.push_back(a.size >= 0 ? a.size : found == sizes.end() ? 1 : found->second);
     }
     OwnedTensor t(p.dtype, shape);
     fill_random(t, seed++);
     out.emplace(p.name, std::move(t));
+  }
+  if (!taken.empty()) {
+    std::string names;
+    for (const std::string& symbol : taken) names += (names.empty() ? "" : ", ") + (symbol.empty() ? "an unnamed size" : printable(symbol));
+    std::fprintf(stderr, "random inputs of size 1 along %s; --set-dim NAME=N gives a size\n", names.c_str());
   }
   return out;
 }

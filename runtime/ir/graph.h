@@ -59,7 +59,7 @@ struct Node {
 struct Guard {
   enum Kind : uint8_t { equal, broadcast, at_least } kind;  // broadcast: equal, or one of the two is 1; at_least: a >= b
   Dim a, b;
-  std::string sentence, place;  // place: of the node that needs it, as errors say it
+  std::string sentence, place;  // place: the name of the node that needs it
 };
 
 // Output `output` of one run is input `input` of the next.

@@ -155,7 +155,7 @@ void Inference::equal(Extent a, Extent b, std::string_view what) {
 void Inference::at_least(Extent a, Extent b, std::string_view what) { guard(Guard::at_least, a, b, what); }
 
 void Inference::guard(Guard::Kind kind, Dim a, Dim b, std::string_view what) {
-  graph_.guards->push_back({kind, a, b, std::string(what), place_of(node_)});
+  graph_.guards->push_back({kind, a, b, std::string(what), node_.name});
 }
 
 int Inference::axis(int64_t axis, int rank) const {

@@ -214,9 +214,9 @@ void Frame::check(const Guard& g) const {
   const Extents& e = *plan_->graph.extents;
   const int64_t a = value(g.a), b = value(g.b);
   const bool holds = g.kind == Guard::equal ? a == b : g.kind == Guard::at_least ? a >= b : a == b || a == 1 || b == 1;
-  if (!holds)
-    throw Error(Code::bad_input, g.sentence + ": " + e.text(g.a) + " = " + std::to_string(a) + ", " + e.text(g.b) + " = " + std::to_string(b))
-        .within(g.place);
+  if (holds) return;
+  Error error(Code::bad_input, g.sentence + ": " + e.text(g.a) + " = " + std::to_string(a) + ", " + e.text(g.b) + " = " + std::to_string(b));
+  throw g.place.empty() ? error : error.within(g.place);
 }
 
 bool Frame::decided(Dim d, bool running) const {
