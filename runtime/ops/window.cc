@@ -28,7 +28,7 @@ Extent window_result(Inference& n, const Window& w, int s, Extent size, Extent t
   // An empty axis stays one where the pads nearly fill the window.
   if (range.high < (size.dim() == Dim(0) ? -1 : 0))
     throw Error(Code::bad_model, what + ": " + n.graph().extents->text(window) + " is more than " + n.graph().extents->text(padded_size));
-  if (range.low < 0 && n.graph().extents->range(window - before - after).high > 1) n.at_least(padded_size + spare, window, what);
+  if (range.low < 0 && n.graph().extents->range(window - before - after - spare).high > 1) n.at_least(padded_size + spare, window, what);
   if (!ceil) return room / stride + 1;
   // The last window must start inside the source or its leading pad.
   return min(room / stride + 1, (size + before - 1) / stride + 1);

@@ -30,8 +30,13 @@ void Sweep::infer_again(NodeId id) {
   for (ValueId v : graph.nodes[id].outputs) before.push_back(v == kNone ? Type{} : type(v));
   infer(graph, id);
   const Node& n = graph.nodes[id];
-  for (size_t i = 0; i < n.outputs.size(); ++i)
-    if (n.outputs[i] != kNone && !(type(n.outputs[i]) == before[i])) refine(n.outputs[i]);
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    if (n.outputs[i] == kNone) continue;
+    Type& now = graph.values[n.outputs[i]].type;
+    // Inference tells the shape; how a result is stored has been decided since.
+    if (before[i].quantisation && !now.quantisation) now.dtype = before[i].dtype, now.quantisation = before[i].quantisation;
+    if (!(now == before[i])) refine(n.outputs[i]);
+  }
 }
 
 void Sweep::refine(ValueId v) {

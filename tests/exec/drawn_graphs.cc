@@ -1,5 +1,6 @@
 // Whole graphs drawn at random. What the passes, the choice of layouts and kernels, packing and the frame make of them must agree with
-// the references, on every ISA level, with any number of threads, and when one executor is given other sizes.
+// the references, on every ISA level, with any number of threads, and when one executor is given other sizes. Quantised ones have scales
+// that are powers of two, so that no float rounds, and must agree to the bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,12 +24,18 @@ std::string list(const std::vector<int64_t>& numbers) {
   return "[" + out + "]";
 }
 
+std::string number(double n) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.9g", n);
+  return text;
+}
+
 std::string constant_list(const std::vector<int64_t>& numbers) { return "s64[" + std::to_string(numbers.size()) + "] " + list(numbers); }
 
 // Writes a graph line by line. A line that inference refuses is dropped, so what is drawn need not be thought through.
 class Drawing {
  public:
-  explicit Drawing(Random& random) : r_(random) {
+  Drawing(Random& random, bool quantised) : r_(random), quantised_(quantised) {
     const char* types[] = {"f32[n, C, h, w]", "f32[n, C, h, w]", "f32[2, C, 19, w]", "f32[1, C, 14, 9]", "f32[n, C]", "f32[b, t, C]", "f32[b, 7, C]"};
     const std::string channels = std::to_string(r_.pick<int64_t>({1, 3, 8, 16, 20, 32, 48, 64}));
     for (int64_t i = r_.in(1, 2); i > 0; --i) {
@@ -41,12 +48,15 @@ class Drawing {
     }
     read();
     for (int64_t i = r_.in(2, 12); i > 0; --i) {
-      static constexpr void (Drawing::*kAll[])() = {&Drawing::conv,    &Drawing::conv,     &Drawing::conv,   &Drawing::conv,   &Drawing::unary,
-                                                    &Drawing::unary,   &Drawing::binary,   &Drawing::binary, &Drawing::binary, &Drawing::pool,
-                                                    &Drawing::product, &Drawing::product,  &Drawing::concat, &Drawing::slice,  &Drawing::transpose,
-                                                    &Drawing::reduce,  &Drawing::softmax,  &Drawing::norm,   &Drawing::pad,    &Drawing::flatten,
-                                                    &Drawing::branch,  &Drawing::conv_back};
-      (this->*kAll[r_.in(0, static_cast<int64_t>(std::size(kAll)) - 1)])();
+      using D = Drawing;
+      static constexpr void (D::*kReal[])() = {&D::conv,    &D::conv, &D::conv,    &D::conv,    &D::unary,  &D::unary,    &D::binary,    &D::binary,
+                                               &D::binary,  &D::pool, &D::product, &D::product, &D::concat, &D::slice,    &D::transpose, &D::reduce,
+                                               &D::softmax, &D::norm, &D::pad,     &D::flatten, &D::branch, &D::conv_back};
+      static constexpr void (D::*kQuantised[])() = {
+          &D::quantised_conv, &D::quantised_conv, &D::quantised_conv, &D::quantised_product, &D::store, &D::store,  &D::unary, &D::binary, &D::binary,
+          &D::pool,           &D::concat,         &D::slice,          &D::transpose,         &D::pad,   &D::flatten};
+      if (quantised_) (this->*kQuantised[r_.in(0, static_cast<int64_t>(std::size(kQuantised)) - 1)])();
+      else (this->*kReal[r_.in(0, static_cast<int64_t>(std::size(kReal)) - 1)])();
     }
   }
 
@@ -79,12 +89,13 @@ class Drawing {
   }
   static int64_t known(Dim d) { return d.known() ? d.number() : 0; }
 
-  // A weight: one of this shape that there is, or a new one.
-  std::string weight(const std::vector<int64_t>& shape) {
-    std::vector<std::string>& same = weights_[shape];
+  // A weight: one of this type and shape that there is, or a new one.
+  std::string weight(const std::vector<int64_t>& shape, const std::string& dtype = "f32") {
+    const std::string type = dtype + list(shape);
+    std::vector<std::string>& same = weights_[type];
     if (!same.empty() && r_.chance(0.4)) return same[static_cast<size_t>(r_.in(0, static_cast<int64_t>(same.size()) - 1))];
     same.push_back("w" + std::to_string(weight_count_++));
-    pending_ += "  %" + same.back() + " = constant f32" + list(shape) + " random " + std::to_string(r_.in(1, 1000)) + "\n";
+    pending_ += "  %" + same.back() + " = constant " + type + " random " + std::to_string(r_.in(1, 1000)) + "\n";
     return same.back();
   }
 
@@ -118,7 +129,7 @@ class Drawing {
     } catch (const Error&) {
       lines_ = before;
       names_.pop_back();
-      for (auto& [shape, all] : weights_) std::erase_if(all, [&](const std::string& w) { return lines_.find("%" + w + " = ") == std::string::npos; });
+      for (auto& [type, all] : weights_) std::erase_if(all, [&](const std::string& w) { return lines_.find("%" + w + " = ") == std::string::npos; });
       pending_.clear();
       read();
       return false;
@@ -128,10 +139,13 @@ class Drawing {
     return true;
   }
 
-  void conv() {
-    const Drawn* x = value(4);
-    if (!x || !known(x->shape[1])) return;
-    const int64_t channels = known(x->shape[1]);
+  struct Convolution {
+    std::vector<int64_t> weight;
+    std::string attributes;
+  };
+  std::optional<Convolution> convolution(const Shape& x) {
+    const int64_t channels = known(x[1]);
+    if (!channels) return {};
     int64_t group = 1, outputs = r_.pick<int64_t>({1, 8, 12, 16, 17, 32, 48, 64}), tall = r_.in(1, 4), wide = r_.in(1, 4);
     if (const double kind = r_.real(0, 1); kind < 0.2) group = channels, outputs = channels * r_.in(1, 2);
     else if (kind < 0.35 && channels % 2 == 0) group = 2, outputs = 2 * r_.pick<int64_t>({4, 8, 16, 32});
@@ -141,13 +155,77 @@ class Drawing {
     std::vector<int64_t> pads{tall / 2, wide / 2, tall / 2, wide / 2};
     if (r_.chance(0.3))
       for (int64_t& p : pads) p = r_.in(0, 3);
-    std::vector<std::string> reads{x->name, weight({outputs, channels / group, tall, wide})};
-    if (r_.chance(0.5)) reads.push_back(weight({outputs}));
-    if (!add("conv", reads,
-             "dilations = " + list(dilations) + ", group = " + std::to_string(group) + ", pads = " + list(pads) + ", strides = " + list(strides)))
-      return;
-    calm(channels / group * tall * wide);
+    return Convolution{
+        {outputs, channels / group, tall, wide},
+        "dilations = " + list(dilations) + ", group = " + std::to_string(group) + ", pads = " + list(pads) + ", strides = " + list(strides)};
+  }
+
+  void conv() {
+    const Drawn* x = value(4);
+    const auto c = x ? convolution(x->shape) : std::nullopt;
+    if (!c) return;
+    std::vector<std::string> reads{x->name, weight(c->weight)};
+    if (r_.chance(0.5)) reads.push_back(weight({c->weight[0]}));
+    if (!add("conv", reads, c->attributes)) return;
+    calm(c->weight[1] * c->weight[2] * c->weight[3]);
     if (r_.chance(0.5)) unary();
+  }
+
+  // Rounds a value to eight bits and takes it back; the scale.
+  double store(const std::string& x) {
+    const double scale = std::ldexp(1, -static_cast<int>(r_.in(2, 5)));
+    const std::string scaled = "f32 " + number(scale), zero = r_.pick({"u8 0", "u8 100", "u8 128", "s8 0", "s8 -10"});
+    add("quantize", {x, scaled, zero});
+    add("dequantize", {names_.back(), scaled, zero});
+    return scale;
+  }
+  void store() { store(value()->name); }
+
+  // An s8 weight with one scale or one for each index of an axis; the name, and the scale where there is one.
+  std::pair<std::string, double> stored_weight(const std::vector<int64_t>& shape, int axis) {
+    const std::string w = weight(shape, "s8");
+    const double scale = std::ldexp(1, -static_cast<int>(r_.in(4, 6)));
+    if (r_.chance(0.5)) {
+      add("dequantize", {w, "f32 " + number(scale), "s8 0"});
+      return {names_.back(), scale};
+    }
+    const std::string scales = "s" + std::to_string(weight_count_++);
+    std::string numbers;
+    for (int64_t i = 0; i < shape[static_cast<size_t>(axis)]; ++i) numbers += (i ? ", " : "") + number(std::ldexp(1, -static_cast<int>(r_.in(4, 6))));
+    pending_ += "  %" + scales + " = constant f32[" + std::to_string(shape[static_cast<size_t>(axis)]) + "] [" + numbers + "]\n";
+    add("dequantize", {w, scales}, "axis = " + std::to_string(axis));
+    return {names_.back(), 0};
+  }
+
+  void finish_quantised() {
+    if (r_.chance(0.5)) unary();
+    if (r_.chance(0.3)) binary();
+    store(values_.back().name);
+  }
+
+  void quantised_conv() {
+    const Drawn* x = value(4);
+    const auto c = x ? convolution(x->shape) : std::nullopt;
+    if (!c) return;
+    const double scale = store(x->name);
+    std::vector<std::string> reads{names_.back()};
+    const auto [weight_name, weight_scale] = stored_weight(c->weight, 0);
+    reads.push_back(weight_name);
+    if (weight_scale > 0 && r_.chance(0.5)) {
+      add("dequantize", {weight({c->weight[0]}, "s32"), "f32 " + number(scale * weight_scale)});
+      reads.push_back(names_.back());
+    }
+    if (add("conv", reads, c->attributes)) finish_quantised();
+  }
+
+  void quantised_product() {
+    const Drawn& x = *value();
+    const int64_t inner = x.shape.rank() > 1 ? known(x.shape[x.shape.rank() - 1]) : 0;
+    if (!inner) return;
+    store(x.name);
+    const std::string left = names_.back();
+    const auto [right, scale] = stored_weight({inner, r_.pick<int64_t>({1, 3, 8, 16, 33, 64})}, 1);
+    if (add("matmul", {left, right})) finish_quantised();
   }
 
   void conv_back() {
@@ -161,11 +239,16 @@ class Drawing {
 
   // What a sum over so many has grown to is scaled down again.
   void calm(int64_t terms) {
-    if (terms > 8 && r_.chance(0.8)) add("mul", {values_.back().name, "f32 " + std::to_string(1 / std::sqrt(static_cast<double>(terms)))});
+    if (terms > 8 && r_.chance(0.8)) add("mul", {values_.back().name, "f32 " + number(1 / std::sqrt(static_cast<double>(terms)))});
   }
 
   void unary() {
     const std::string x = value()->name;
+    if (quantised_) {
+      if (r_.chance(0.3)) add("clip", {x, "f32 0", "f32 6"});
+      else add(r_.pick({"relu", "relu", "neg", "abs"}), {x});
+      return;
+    }
     switch (r_.in(0, 4)) {
       case 0: add("clip", {x, "f32 0", "f32 6"}); break;
       case 1:
@@ -179,7 +262,7 @@ class Drawing {
   void binary() {
     const Drawn& x = *value();
     std::vector<std::string> reads{x.name};
-    if (r_.chance(0.5)) {
+    if (quantised_ || r_.chance(0.5)) {
       std::vector<std::string> same;
       for (const Drawn& v : values_)
         if (v.shape == x.shape) same.push_back(v.name);
@@ -193,14 +276,14 @@ class Drawing {
       reads.push_back(weight(shape));
     }
     if (r_.chance(0.3)) std::swap(reads[0], reads[1]);
-    add(r_.pick({"add", "add", "sub", "mul", "max", "min"}), reads);
+    add(quantised_ ? r_.pick({"add", "add", "sub", "max", "min"}) : r_.pick({"add", "add", "sub", "mul", "max", "min"}), reads);
   }
 
   void pool() {
     const Drawn* x = value(4);
     if (!x) return;
     const int64_t size = r_.in(2, 3), pad = r_.in(0, 1), ceil = r_.chance(0.2);
-    add(r_.pick({"max_pool", "average_pool"}), {x->name},
+    add(quantised_ ? "max_pool" : r_.pick({"max_pool", "average_pool"}), {x->name},
         std::string("ceil_mode = ") + (ceil ? "true" : "false") + ", kernel_shape = " + list({size, size}) +
             ", pads = " + list({pad, pad, pad, pad}) + ", strides = " + list({r_.in(1, 3), r_.in(1, 2)}));
   }
@@ -294,13 +377,14 @@ class Drawing {
   }
 
   Random& r_;
+  bool quantised_;
   int64_t kind_ = 0;
   int count_ = 0, weight_count_ = 0;
   std::string inputs_, lines_, pending_;
   std::vector<std::string> names_;
   std::vector<Drawn> values_;
   std::set<std::string> used_;
-  std::map<std::vector<int64_t>, std::vector<std::string>> weights_;
+  std::map<std::string, std::vector<std::string>> weights_;  // by type
 };
 
 Array drawn_array(const Type& t, const std::map<std::string, int64_t>& sizes, const Extents& e, Random& r) {
@@ -329,13 +413,13 @@ Answer expected(const Graph& g, const std::vector<Array>& inputs) {
   return a;
 }
 
-void expect_close(const Array& got, const Array& wanted, double largest, int output) {
+void expect_close(const Array& got, const Array& wanted, double largest, bool exact, int output) {
   ASSERT_EQ(got.shape, wanted.shape) << "output " << output;
   double range = 0;
   for (const Cell& c : wanted.cells)
     if (std::isfinite(c.real)) range = std::max(range, std::abs(c.real));
   // Rounding errors of large intermediate values are still there where these have cancelled out.
-  const double allowed = 2e-4 * range + 2e-6 * largest;
+  const double allowed = exact ? 0 : 2e-4 * range + 2e-6 * largest;
   for (size_t i = 0; i < wanted.cells.size(); ++i) {
     const double x = got.cells[i].real, y = wanted.cells[i].real;
     if (x == y || (std::isnan(x) && std::isnan(y))) continue;  // not finite: reductions of nothing
@@ -343,7 +427,7 @@ void expect_close(const Array& got, const Array& wanted, double largest, int out
   }
 }
 
-void run(const Graph& g, Isa isa, int workers, const std::vector<std::vector<Array>>& inputs, const std::vector<Answer>& answers) {
+void run(const Graph& g, Isa isa, int workers, const std::vector<std::vector<Array>>& inputs, const std::vector<Answer>& answers, bool exact) {
   Graph passed = clone(g);
   run_passes(passed, {.workers = workers, .verify = true});
   PlanOptions options;
@@ -363,22 +447,23 @@ void run(const Graph& g, Isa isa, int workers, const std::vector<std::vector<Arr
     }
     ASSERT_EQ(answer.refusal, "");
     for (size_t i = 0; i < answer.outputs.size(); ++i)
-      expect_close(array_of(executor.frame().output(static_cast<int>(i))), answer.outputs[i], answer.largest, static_cast<int>(i));
+      expect_close(array_of(executor.frame().output(static_cast<int>(i))), answer.outputs[i], answer.largest, exact, static_cast<int>(i));
   }
 }
 
-TEST(DrawnGraphs, agree_with_the_references) {
+void expect_agreement(bool quantised) {
   int answered = 0;
   sweep(60, [&](Random& r) {
-    const Drawing drawing(r);
+    const Drawing drawing(r, quantised);
     if (drawing.empty()) return;
     SCOPED_TRACE(drawing.text());
     const Graph g = parse_graph(drawing.text());
     std::vector<std::vector<Array>> inputs;
     std::vector<Answer> answers;
     for (int set = 0; set < 3; ++set) {
-      std::map<std::string, int64_t> sizes{
-          {"n", r.in(r.chance(0.1) ? 0 : 1, 3)}, {"b", r.in(1, 4)}, {"t", r.in(1, 20)}, {"h", r.in(1, 24)}, {"w", r.in(1, 24)}};
+      std::map<std::string, int64_t> sizes;
+      for (const auto& [symbol, most] : std::map<std::string, int64_t>{{"n", 3}, {"b", 4}, {"t", 20}, {"h", 24}, {"w", 24}})
+        sizes[symbol] = r.chance(0.05) ? 0 : r.in(1, most);
       inputs.emplace_back();
       for (ValueId v : g.inputs) inputs.back().push_back(drawn_array(g.values[v].type, sizes, *g.extents, r));
       answers.push_back(expected(g, inputs.back()));
@@ -387,11 +472,14 @@ TEST(DrawnGraphs, agree_with_the_references) {
     for (Isa isa : isa_levels()) {
       if (!supports(isa) || isa > best_isa() || isa == Isa::reference) continue;
       SCOPED_TRACE(name(isa));
-      run(g, isa, static_cast<int>(r.in(1, 3)), inputs, answers);
+      run(g, isa, static_cast<int>(r.in(1, 3)), inputs, answers, quantised);
     }
   });
   EXPECT_GT(answered, 100);
 }
+
+TEST(DrawnGraphs, agree_with_the_references) { expect_agreement(false); }
+TEST(DrawnGraphs, that_are_quantised_agree_to_the_bit) { expect_agreement(true); }
 
 }  // namespace
 }  // namespace tenon

@@ -138,6 +138,30 @@ graph(%x: f32[2, 3])
 )");
 }
 
+// What reads a constant is inferred again when the constant is known; that it is stored in eight bits stays.
+TEST(Pipeline, a_constant_that_is_rounded_to_eight_bits_stays_rounded) {
+  expect_pipeline(R"(
+graph(%x: f32[1, 1, 2, 2])
+  %c8 = constant s8[1, 2, 2, 2] [1, -2, 3, 4, -5, 6, 7, -8]
+  %w8 = constant s8[1, 2, 1, 1] [1, -2]
+  %c = dequantize(%c8, f32 0.5, s8 0)
+  %q = quantize(%c, f32 0.5, u8 0)
+  %d = dequantize(%q, f32 0.5, u8 0)
+  %w = dequantize(%w8, f32 0.25, s8 0)
+  %a = conv(%d, %w)
+  %y = mul(%a, %x)
+  return %y
+)",
+                  R"(
+graph(%x: f32[1, 1, 2, 2])
+  %c = constant f32[1, 2, 2, 2] [0.5, -1, 1.5, 2, -2.5, 3, 3.5, -4]
+  %w = constant s8[1, 2, 1, 1] scale 0.25 zero 0 [1, -2]
+  %q: u8[1, 2, 2, 2] scale 0.5 zero 0 = identity(%c)
+  %y = conv(%q, %w, %x) then mul(0, 1)
+  return %y
+)");
+}
+
 TEST(Pipeline, a_quantised_network_stays_in_eight_bits) {
   expect_pipeline(R"(
 graph(%x: f32[n, 2, 3, 3])
