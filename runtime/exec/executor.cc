@@ -18,7 +18,7 @@ Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : fra
     bool late = false;
     for (int k = 0; k < s.destinations; ++k) {
       const Place& p = plan->operands[s.first_operand + s.sources + k].place;
-      late |= p.kind == Place::late || (p.kind == Place::output && plan->has_data_sizes);
+      late |= p.kind == Place::late || (p.kind == Place::output && frame_.is_provided(p.index));
     }
     plain_.push_back(!s.kernels.empty() && !s.sized_by_data && !late);
     branches_.emplace_back();

@@ -163,11 +163,11 @@ void infer_quantised(Inference& n) {
 using Rows = std::vector<double>;  // [batch, some size]
 
 // What a network needs of its weights: rows times a matrix of one direction.
-using Product = std::function<Rows(int64_t direction, const Rows& rows)>;
+using Product = std::function<Rows(int64_t direction, int64_t batch, const Rows& rows)>;
 
 // rows [batch, k] times weight [d, columns, k] of a direction.
-Rows multiply(const Array& weight, int64_t direction, const Rows& rows) {
-  const int64_t columns = weight.size(1), k = weight.size(2), batch = k ? static_cast<int64_t>(rows.size()) / k : 0;
+Rows multiply(const Array& weight, int64_t direction, int64_t batch, const Rows& rows) {
+  const int64_t columns = weight.size(1), k = weight.size(2);
   Rows out(static_cast<size_t>(batch * columns));
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t c = 0; c < columns; ++c)
@@ -176,9 +176,9 @@ Rows multiply(const Array& weight, int64_t direction, const Rows& rows) {
 }
 
 // rows [batch, k], quantised by a range, times the 8-bit weight [d, k, columns] of a direction.
-Rows multiply_quantised(const Array& weight, const Array& scale, const Array& zero, const QuantisedRange& range, int64_t direction,
+Rows multiply_quantised(const Array& weight, const Array& scale, const Array& zero, const QuantisedRange& range, int64_t direction, int64_t batch,
                         const Rows& rows) {
-  const int64_t k = weight.size(1), columns = weight.size(2), batch = k ? static_cast<int64_t>(rows.size()) / k : 0;
+  const int64_t k = weight.size(1), columns = weight.size(2);
   Rows out(static_cast<size_t>(batch * columns));
   for (int64_t b = 0; b < batch; ++b) {
     std::vector<int64_t> codes;
@@ -257,14 +257,14 @@ class Run {
 
   void step(const Rows& x, int64_t t, int64_t batch) {
     const int64_t columns = gates_of(network_) * hidden_;
-    const Rows from_x = input_(direction_, x), from_h = recurrence_(direction_, h_);
+    const Rows from_x = input_(direction_, batch, x), from_h = recurrence_(direction_, batch, h_);
     // What enters gate g of element i of row b, without what depends on other gates.
     const auto gate = [&](int g, int64_t b, int64_t i) {
       const int64_t c = g * hidden_ + i;
       return from_x[b * columns + c] + from_h[b * columns + c] + bias(0, c) + bias(1, c);
     };
     const Rows reset_h = network_ == Network::gru ? reset(gate, batch, t) : Rows{};
-    const Rows from_reset = network_ == Network::gru && !a_.linear_before_reset ? recurrence_(direction_, reset_h) : from_h;
+    const Rows from_reset = network_ == Network::gru && !a_.linear_before_reset ? recurrence_(direction_, batch, reset_h) : from_h;
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t i = 0; t < length(b) && i < hidden_; ++i) {
         double &h = h_[b * hidden_ + i], &c = c_[b * hidden_ + i];
@@ -305,8 +305,8 @@ class Run {
 
 template <Network network>
 void reference(Reference& n) {
-  const Product input = [&](int64_t d, const Rows& rows) { return multiply(*n.in[1], d, rows); };
-  const Product recurrence = [&](int64_t d, const Rows& rows) { return multiply(*n.in[2], d, rows); };
+  const Product input = [&](int64_t d, int64_t batch, const Rows& rows) { return multiply(*n.in[1], d, batch, rows); };
+  const Product recurrence = [&](int64_t d, int64_t batch, const Rows& rows) { return multiply(*n.in[2], d, batch, rows); };
   for (int64_t d = 0; d < n.attributes<Recurrent>().directions(); ++d) Run(n, network, d, n.in[2]->size(2), input, recurrence).run();
 }
 
@@ -314,8 +314,12 @@ void quantised_reference(Reference& n) {
   Rows elements;
   for (const Cell& c : n.in[0]->cells) elements.push_back(c.real);
   const QuantisedRange range = range_of(elements);
-  const Product input = [&](int64_t d, const Rows& rows) { return multiply_quantised(*n.in[1], *n.in[8], *n.in[9], range, d, rows); };
-  const Product recurrence = [&](int64_t d, const Rows& rows) { return multiply_quantised(*n.in[2], *n.in[10], *n.in[11], range_of(rows), d, rows); };
+  const Product input = [&](int64_t d, int64_t batch, const Rows& rows) {
+    return multiply_quantised(*n.in[1], *n.in[8], *n.in[9], range, d, batch, rows);
+  };
+  const Product recurrence = [&](int64_t d, int64_t batch, const Rows& rows) {
+    return multiply_quantised(*n.in[2], *n.in[10], *n.in[11], range_of(rows), d, batch, rows);
+  };
   for (int64_t d = 0; d < n.attributes<Recurrent>().directions(); ++d) Run(n, Network::lstm, d, n.in[2]->size(1), input, recurrence).run();
 }
 

@@ -171,6 +171,7 @@ struct Corner {
   double weight;
 };
 std::vector<Corner> corners(double y, double x, int64_t height, int64_t width) {
+  if (height <= 0 || width <= 0) return {};
   if (!(y >= -1 && y <= static_cast<double>(height) && x >= -1 && x <= static_cast<double>(width))) return {};
   const auto split = [](double v, int64_t size, int64_t& low, int64_t& high) {
     v = std::max(v, 0.0);
@@ -246,7 +247,9 @@ void infer_deform_conv(Inference& n) {
   n.expect(a.group > 0 && a.offset_group > 0, "the groups of deform_conv are positive");
   n.equal(n.size(0, 1), n.size(1, 1) * a.group, "channels of input 0 and of the weight");
   const Extent taps = n.size(1, 2) * n.size(1, 3);
+  n.equal(n.size(2, 0), n.size(0, 0), "batches of the offsets and of input 0");
   n.equal(n.size(2, 1), taps * (2 * a.offset_group), "channels of the offsets and twice the taps");
+  if (n.has(4)) n.equal(n.size(4, 0), n.size(0, 0), "batches of the mask and of input 0");
   if (n.has(4)) n.equal(n.size(4, 1), taps * a.offset_group, "channels of the mask and the taps");
   if (n.has(3)) n.equal(n.count(n.shape(3)), n.size(1, 0), "elements of the bias and channels of the weight");
   Shape shape{n.size(0, 0), n.size(1, 0)};

@@ -424,7 +424,7 @@ void Frame::provide(const PlannedStep& step) {
     const int32_t at = step.first_operand + step.sources + k;
     const PlannedOperand& o = plan_->operands[at];
     if (o.value == kNone || (o.place.kind != Place::late && !(o.place.kind == Place::output && !outputs_[o.place.index].data) &&
-                             !(o.place.kind == Place::output && plan_->has_data_sizes)))
+                             !(o.place.kind == Place::output && is_provided(o.place.index))))
       continue;
     const bool output = o.place.kind == Place::output;
     const int32_t index = o.place.index;

@@ -63,6 +63,8 @@ class Frame {
   void decide(const PlannedOperand& destination, const int64_t* size);
   // Memory for the late destinations of a step, and pointers to it.
   void provide(const PlannedStep& step);
+  // Whether output `index` gets its memory there: where data decide sizes, in a body also those that its inputs have.
+  bool is_provided(int index) const { return plan_->has_data_sizes || is_open(plan_->outputs[static_cast<size_t>(index)]); }
   // The memory of an operand that is there before its step has run; null where it is not. For who computes it elsewhere.
   struct Memory {
     void* data = nullptr;

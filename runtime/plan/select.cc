@@ -64,6 +64,16 @@ bool touches_container(const Graph& g, const Node& n) {
   return std::any_of(n.inputs.begin(), n.inputs.end(), contained) || std::any_of(n.outputs.begin(), n.outputs.end(), contained);
 }
 
+// Of a constant without elements no panels are made: such products are for references too.
+bool packs_nothing(const Graph& g, const Node& n, const std::vector<const Kernel*>& kernels) {
+  const auto empty = [&](ValueId v) {
+    const Shape& s = g.values[v].type.shape;
+    return g.values[v].constant && std::find(s.begin(), s.end(), Dim(0)) != s.end();
+  };
+  return std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return v != kNone && empty(v); }) &&
+         std::any_of(kernels.begin(), kernels.end(), [](const Kernel* k) { return k->pack != nullptr; });
+}
+
 class Selector {
  public:
   Selector(Graph& g, const PlanOptions& options) : graph_(g), options_(options), likely_(*g.extents, options) {
@@ -188,14 +198,15 @@ class Selector {
   }
 
   Selection choose(const Node& n) {
-    if (touches_container(graph_, n)) return {};
+    const std::vector<const Kernel*> kernels = kernels_of(*n.op, options_.isa);
+    if (touches_container(graph_, n) || packs_nothing(graph_, n, kernels)) return {};
     const auto window = [&](ValueId v) { return v != kNone && is_window(graph_.values[v]); };
     const bool into_window = std::any_of(n.outputs.begin(), n.outputs.end(), window);
     ModelStep unknown(graph_, n, nullptr), likely(graph_, n, &likely_);
     std::optional<ModelStep> copied;
     if (std::any_of(n.inputs.begin(), n.inputs.end(), window)) copied.emplace(graph_, n, nullptr, true);
     std::vector<Candidate> accepted;
-    for (const Kernel* k : kernels_of(*n.op, options_.isa)) {
+    for (const Kernel* k : kernels) {
       const bool gaps = !k->reject(unknown.step);
       if (!gaps && (!copied || k->reject(copied->step))) continue;
       Candidate c{k, nullptr, 0, k->needs(gaps ? unknown.step : copied->step), gaps};
@@ -318,10 +329,11 @@ ModelStep::ModelStep(Graph& g, const Node& node, Likely* likely, bool dense) {
 }
 
 std::vector<Candidate> candidates(Graph& g, const Node& node, const PlanOptions& options, Likely& values) {
-  if (touches_container(g, node)) return {};
+  const std::vector<const Kernel*> kernels = kernels_of(*node.op, options.isa);
+  if (touches_container(g, node) || packs_nothing(g, node, kernels)) return {};
   ModelStep unknown(g, node, nullptr), likely(g, node, &values);
   std::vector<Candidate> out;
-  for (const Kernel* k : kernels_of(*node.op, options.isa)) {
+  for (const Kernel* k : kernels) {
     Candidate c{k, k->reject(unknown.step)};
     if (!c.rejection) c.cost = k->cost(likely.step), c.needs = k->needs(unknown.step);
     out.push_back(c);

@@ -481,5 +481,28 @@ void expect_agreement(bool quantised) {
 TEST(DrawnGraphs, agree_with_the_references) { expect_agreement(false); }
 TEST(DrawnGraphs, that_are_quantised_agree_to_the_bit) { expect_agreement(true); }
 
+// Weights and inputs without elements, which a product or a window divides by the sizes of.
+TEST(DrawnGraphs, of_nothing_agree_too) {
+  Random r(1);
+  for (const char* text :
+       {"graph(%x: f32[0, 3, 16]) %w = constant f32[0, 16, 8] random 1 %y = matmul(%x, %w) return %y",
+        "graph(%x: f32[2, 3, 0]) %w = constant f32[0, 8] random 1 %y = matmul(%x, %w) return %y",
+        "graph(%x: f32[2, 3, 16]) %w = constant f32[16, 0] random 1 %y = matmul(%x, %w) return %y",
+        "graph(%x: f32[0, 3, 16], %z: f32[0, 16, 8]) %y = matmul(%x, %z) return %y",
+        "graph(%x: f32[1, 16, 5, 5]) %w = constant f32[0, 16, 3, 3] random 1 %y = conv(%x, %w) return %y",
+        "graph(%x: f32[1, 0, 5, 5]) %w = constant f32[16, 0, 1, 1] random 1 %y = conv(%x, %w) return %y",
+        "graph(%x: f32[0, 16, 5, 5]) %w = constant f32[16, 1, 3, 3] random 1 %y = conv(%x, %w) {group = 16} return %y",
+        "graph(%x: f32[3, 2, 0]) %w = constant f32[1, 16, 0] random 1 %q = constant f32[1, 16, 4] random 2 %y = lstm(%x, %w, %q) return %y"}) {
+    SCOPED_TRACE(text);
+    const Graph g = parse_graph(text);
+    std::vector<std::vector<Array>> inputs(1);
+    for (ValueId v : g.inputs) inputs[0].push_back(drawn_array(g.values[v].type, {}, *g.extents, r));
+    const std::vector<Answer> answers{expected(g, inputs[0])};
+    EXPECT_EQ(answers[0].refusal, "");
+    for (Isa isa : isa_levels())
+      if (supports(isa) && isa <= best_isa()) run(g, isa, 2, inputs, answers, false);
+  }
+}
+
 }  // namespace
 }  // namespace tenon

@@ -82,6 +82,11 @@ struct Run {
 };
 Run current;
 
+std::string repeating_command() {
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  return std::string("./dev test --gtest_filter=") + test.test_suite_name() + "." + test.name() + " --seed=" + std::to_string(current.seed);
+}
+
 int failures() {
   const testing::TestResult* all = testing::UnitTest::GetInstance()->current_test_info()->result();
   int n = 0;
@@ -514,9 +519,7 @@ class Checker {
   }
 
   void fail(const std::string& what) {
-    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    ADD_FAILURE() << what << "\n  problem: " << text(known_.graph, known_.node())
-                  << "\n  repeat:  ./dev test --gtest_filter=" << test.test_suite_name() << "." << test.name() << " --seed=" << current.seed;
+    ADD_FAILURE() << what << "\n  problem: " << text(known_.graph, known_.node()) << "\n  repeat:  " << repeating_command();
   }
 
   const int failures_before = failures();
@@ -596,6 +599,11 @@ void sweep(const std::function<void(int64_t, Random&)>& body) {
   until_time_is_up(0, [&](Random& random) { body(random.in(0, random.chance(0.2) ? 600 : 80), random); });
 }
 
-void sweep(int least, const std::function<void(Random&)>& body) { until_time_is_up(least, body); }
+void sweep(int least, const std::function<void(Random&)>& body) {
+  until_time_is_up(least, [&](Random& random) {
+    SCOPED_TRACE("repeat: " + repeating_command());
+    body(random);
+  });
+}
 
 }  // namespace tenon

@@ -1,4 +1,5 @@
 // loop, if with sequences, and the ops on sequences and optionals: by the reference, and loops through a plan too.
+#include "device/cpu.h"
 #include "exec/executor.h"
 #include "ir/text.h"
 #include "ops/arrays.h"
@@ -7,23 +8,24 @@
 namespace tenon {
 namespace {
 
-// The outputs by a plan, which must be those of the reference.
+// The outputs by plans, with kernels and without, which must be those of the reference.
 std::vector<Array> run_text(std::string_view text, const std::vector<Array>& inputs) {
   const Graph g = parse_graph(text);
   std::vector<Array> expected = run_reference(g, inputs);
-  PlanOptions options;
-  options.isa = Isa::reference;
-  options.workers = 1;
-  Executor executor(make_plan(clone(g), options), INT64_MAX);
-  std::vector<OwnedTensor> given;
-  for (const Array& a : inputs) given.push_back(owned(a));
-  for (size_t i = 0; i < given.size(); ++i) executor.frame().set_input(static_cast<int>(i), given[i].view());
-  for (int again = 0; again < 2; ++again) {
-    executor.run();
-    for (size_t i = 0; i < expected.size(); ++i) {
-      const Array got = array_of(executor.frame().output(static_cast<int>(i)));
-      EXPECT_EQ(got.shape, expected[i].shape) << "output " << i;
-      EXPECT_EQ(numbers_of(got), numbers_of(expected[i])) << "output " << i;
+  for (Isa isa : {Isa::reference, best_isa()}) {
+    PlanOptions options;
+    options.isa = isa, options.workers = 1;
+    Executor executor(make_plan(clone(g), options), INT64_MAX);
+    std::vector<OwnedTensor> given;
+    for (const Array& a : inputs) given.push_back(owned(a));
+    for (size_t i = 0; i < given.size(); ++i) executor.frame().set_input(static_cast<int>(i), given[i].view());
+    for (int again = 0; again < 2; ++again) {
+      executor.run();
+      for (size_t i = 0; i < expected.size(); ++i) {
+        const Array got = array_of(executor.frame().output(static_cast<int>(i)));
+        EXPECT_EQ(got.shape, expected[i].shape) << "output " << i << ", " << name(isa);
+        EXPECT_EQ(numbers_of(got), numbers_of(expected[i])) << "output " << i << ", " << name(isa);
+      }
     }
   }
   return expected;
@@ -49,6 +51,21 @@ TEST(Loop, that_does_not_run_gives_what_it_was_given) {
   const std::vector<Array> out = run_text(kDoubling, {integers({}, {0}), reals({2}, {1, 2}), reals({}, {10})});
   expect_reals(out[0], {2}, {1, 2});
   expect_reals(out[1], {0, 2}, {});
+}
+
+// The state of the body has a size of its own, and its result one made of that: memory for it is found while the body runs.
+TEST(Loop, results_have_sizes_made_of_those_of_the_state) {
+  const std::vector<Array> out = run_text(R"(
+graph(%n: s64[], %x: f32[k], %y: f32[m])
+  %last, %all = loop(%n, _, %x, %y) {carried = 1}
+    graph(%i: s64[], %go: bool[], %v: f32[?1], %c: f32[m])
+      %w = add(%v, %c)
+      return %go, %w, %w
+  return %last, %all
+)",
+                                          {integers({}, {2}), reals({2}, {1, 2}), reals({2}, {10, 20})});
+  expect_reals(out[0], {2}, {21, 42});
+  expect_reals(out[1], {2, 2}, {11, 22, 21, 42});
 }
 
 TEST(Loop, ends_when_its_condition_says_so) {

@@ -30,6 +30,7 @@ TEST(RoiAlign, means_of_samples) {
   a.coordinate_transformation_mode = RoiPixels::output_half_pixel, a.sampling_ratio = 1;
   expect_reals(run(ops::roi_align, a, {image, reals({1, 4}, {0, 0, 2, 2}), list({0})})[0], {1, 1, 1, 1}, {5});
   expect_error(Code::bad_input, "lies in image 1 of 1", [&] { run(ops::roi_align, a, {image, reals({1, 4}, {0, 0, 2, 2}), list({1})}); });
+  expect_reals(run(ops::roi_align, a, {Array(DType::f32, {1, 1, 0, 3}), reals({1, 4}, {0, 0, 2, 2}), list({0})})[0], {1, 1, 1, 1}, {0});
 }
 
 TEST(DeformConv, moves_its_taps) {
@@ -38,6 +39,9 @@ TEST(DeformConv, moves_its_taps) {
   offset.real(0) = 0.5;  // y of the first place
   offset.real(17) = 1;   // x of the last one, which then lies outside
   expect_reals(run(ops::deform_conv, DeformConv{}, {image, weight, offset})[0], {1, 1, 3, 3}, {3, 2, 4, 6, 8, 10, 12, 14, 0});
+  Array two = offset;
+  two.resize({2, offset.size(1), offset.size(2), offset.size(3)});
+  expect_error(Code::bad_model, "batches of the offsets", [&] { run(ops::deform_conv, DeformConv{}, {image, weight, two}); });
 }
 
 TEST(NonMaxSuppression, keeps_the_best_of_what_overlaps) {
