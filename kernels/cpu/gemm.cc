@@ -295,7 +295,7 @@ void multiply_block(const Step& s, const Problem& p, const Finish& finish, const
 }
 
 void multiply(const Step& s, const Context& context, const Problem& p, const Panels& b) {
-  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  if (p.empty()) return;
   const Finish finish(s, nullptr);
   const int64_t row_blocks = ceil_div(p.m, kBlockRows);
   // About 16 pieces in all, of at least two panels each where rows alone do not make as many.

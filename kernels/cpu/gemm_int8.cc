@@ -233,7 +233,7 @@ int32_t row_sum(const Rows& rows, int64_t r, const Problem& p, int32_t zero) {
 // Calls body(item, rows, panels, scratch) for all blocks of dst.
 template <class Body>
 void blocks(const Problem& p, const Context& context, const Body& body) {
-  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  if (p.empty()) return;
   const int64_t rows = ceil_div(p.m, block_rows(p));
   const int64_t panels = larger(int64_t{1}, smaller(ceil_div(p.panels(), 2), ceil_div(16, rows * p.batch)));
   const int64_t units = p.batch * rows * panels;
@@ -316,7 +316,7 @@ void run(const Step& s, const Context& context) noexcept { multiply(s, context, 
 
 void run_unpacked(const Step& s, const Context& context) noexcept {
   const Problem p(s);
-  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  if (p.empty()) return;
   const Operand& b = s.src[1];
   const int64_t units = p.b_items(s) * p.panels();
   parallel(context, units, 40000 / (p.k * kTileVectors * kLanes + 1) + 1, [&](int64_t begin, int64_t end, int worker) {

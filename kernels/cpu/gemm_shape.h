@@ -51,6 +51,7 @@ struct Problem {
     if (batch > 1 && known(m) && one_item(right) && folds(s)) a.rows = m *= batch, batch = 1;
   }
 
+  bool empty() const { return m == 0 || n == 0 || batch == 0; }
   int64_t vectors() const { return ceil_div(n, kLanes); }
   int64_t panels() const { return ceil_div(vectors(), kTileVectors); }
   int64_t b_items(const Step& s) const { return count(s.src[1], 0, b.lead); }

@@ -249,8 +249,10 @@ void infer_deform_conv(Inference& n) {
   const Extent taps = n.size(1, 2) * n.size(1, 3);
   n.equal(n.size(2, 0), n.size(0, 0), "batches of the offsets and of input 0");
   n.equal(n.size(2, 1), taps * (2 * a.offset_group), "channels of the offsets and twice the taps");
-  if (n.has(4)) n.equal(n.size(4, 0), n.size(0, 0), "batches of the mask and of input 0");
-  if (n.has(4)) n.equal(n.size(4, 1), taps * a.offset_group, "channels of the mask and the taps");
+  if (n.has(4)) {
+    n.equal(n.size(4, 0), n.size(0, 0), "batches of the mask and of input 0");
+    n.equal(n.size(4, 1), taps * a.offset_group, "channels of the mask and the taps");
+  }
   if (n.has(3)) n.equal(n.count(n.shape(3)), n.size(1, 0), "elements of the bias and channels of the weight");
   Shape shape{n.size(0, 0), n.size(1, 0)};
   for (size_t s : {0, 1}) {

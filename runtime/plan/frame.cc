@@ -423,10 +423,10 @@ void Frame::provide(const PlannedStep& step) {
   for (int k = 0; k < step.destinations; ++k) {
     const int32_t at = step.first_operand + step.sources + k;
     const PlannedOperand& o = plan_->operands[at];
-    if (o.value == kNone || (o.place.kind != Place::late && !(o.place.kind == Place::output && !outputs_[o.place.index].data) &&
-                             !(o.place.kind == Place::output && is_provided(o.place.index))))
-      continue;
+    if (o.value == kNone) continue;
     const bool output = o.place.kind == Place::output;
+    const bool provided = o.place.kind == Place::late || (output && (!outputs_[o.place.index].data || is_provided(o.place.index)));
+    if (!provided) continue;
     const int32_t index = o.place.index;
     void* data;
     if (container(o) != Container::tensor) {

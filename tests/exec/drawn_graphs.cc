@@ -38,11 +38,10 @@ class Drawing {
   Drawing(Random& random, bool quantised) : r_(random), quantised_(quantised) {
     const char* types[] = {"f32[n, C, h, w]", "f32[n, C, h, w]", "f32[2, C, 19, w]", "f32[1, C, 14, 9]", "f32[n, C]", "f32[b, t, C]", "f32[b, 7, C]"};
     const std::string channels = std::to_string(r_.pick<int64_t>({1, 3, 8, 16, 20, 32, 48, 64}));
-    for (int64_t i = r_.in(1, 2); i > 0; --i) {
-      const int64_t kind = inputs_.empty() ? r_.in(0, 6) : kind_;
-      kind_ = kind;
-      std::string type = types[kind];
-      type.replace(type.find('C'), 1, channels);
+    const int64_t inputs = r_.in(1, 2);
+    std::string type = types[r_.in(0, static_cast<int64_t>(std::size(types)) - 1)];
+    type.replace(type.find('C'), 1, channels);
+    for (int64_t i = 0; i < inputs; ++i) {
       names_.push_back("x" + std::to_string(names_.size()));
       inputs_ += (inputs_.empty() ? "%" : ", %") + names_.back() + ": " + type;
     }
@@ -378,7 +377,6 @@ class Drawing {
 
   Random& r_;
   bool quantised_;
-  int64_t kind_ = 0;
   int count_ = 0, weight_count_ = 0;
   std::string inputs_, lines_, pending_;
   std::vector<std::string> names_;

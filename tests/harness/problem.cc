@@ -543,10 +543,6 @@ void until_time_is_up(int least, Body body) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 // The same with nothing along the first axis of src, and of what has as much there. Not where integers say which elements to take.
 std::optional<Problem> emptied(const Problem& problem) {
   Problem p = problem;
