@@ -62,13 +62,14 @@ struct Step {
 enum class Wants : uint8_t {
   plain,    // every axis as it is, no blocks; strides may be any unless the kernel rejects them
   blocked,  // axis 1 in blocks of `block`
-  any,      // plain or blocked; all operands of the step alike
+  any,      // plain or blocked; every operand that it applies to, and dst, alike
 };
 
 struct Needs {
-  Wants src = Wants::plain;  // of every source that is not constant
+  Wants src = Wants::plain;  // of source 0, constant or not; the other sources are plain
   Wants dst = Wants::plain;
   int16_t block = 1;
+  bool all_sources = false;  // `src` holds for every source of the op. Scalars (no axis longer than 1) have no layout
   const char* packing = nullptr;  // the name of the layout that `pack` writes; equal names over equal sources share one copy
   int64_t packed_bytes = 0;
   int64_t pack_grain = 0;            // the rows of Kernel::pack_rows begin at multiples of it; 0: the source is packed whole

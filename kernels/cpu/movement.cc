@@ -149,7 +149,7 @@ const char* reject_concat_blocked(const Step& s) {
   return reject_elements(s);
 }
 
-Needs blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes)}; }
+Needs blocked(const Step&) { return {.src = Wants::blocked, .dst = Wants::blocked, .block = static_cast<int16_t>(kLanes), .all_sources = true}; }
 
 // The parts from `first` on, each where it belongs in dst.
 void join(const Step& s, const Context& context, int first) {

@@ -64,7 +64,7 @@ const char* reject(const Step& s) {
   return program_reject(p.rows.data(), static_cast<int>(p.rows.size()), p.operands);
 }
 
-Needs needs(const Step&) { return {.src = Wants::any, .dst = Wants::any, .in_place = true}; }
+Needs needs(const Step&) { return {.src = Wants::any, .dst = Wants::any, .all_sources = true, .in_place = true}; }
 
 float cost(const Step& s) {
   const Program& p = program(s);

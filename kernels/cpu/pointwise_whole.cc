@@ -144,7 +144,7 @@ const char* reject(const Step& s) {
   return nullptr;
 }
 
-Needs needs(const Step&) { return {.src = Wants::any, .dst = Wants::any}; }
+Needs needs(const Step&) { return {.src = Wants::any, .dst = Wants::any, .all_sources = true}; }
 
 float cost(const Step& s) {
   return 40 + static_cast<float>(count(*s.dst)) * (static_cast<float>(s.sources) * 0.5f + static_cast<float>(program(s).rows.size()));

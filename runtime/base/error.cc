@@ -14,6 +14,7 @@ std::string_view name(Code code) {
     case Code::limit: return "limit";
     case Code::resource: return "resource";
     case Code::io: return "kIo";
+    case Code::internal: return "internal";
     case Code::not_sealed: return "kNotSealed";
     case Code::seal_version: return "kSealVersion";
     case Code::seal_format: return "kSealFormat";
@@ -40,6 +41,7 @@ int exit_status(Code code) {
     case Code::limit:
     case Code::resource:
     case Code::io:
+    case Code::internal:
     case Code::audit_failed: return 5;
     default: return 3;
   }

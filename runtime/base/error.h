@@ -17,6 +17,7 @@ enum class Code {
   limit,          // a load, memory or time limit was reached
   resource,       // memory, device or thread not to be had
   io,             // the system refused a read or a write
+  internal,       // a check found a bug of Tenon before it could give a wrong answer
   // Codes of the sealed format, in the words of its page.
   not_sealed,
   seal_version,
@@ -38,7 +39,7 @@ enum class Code {
 // The name people and programs see, such as "bad_model" or "kSealAuth".
 std::string_view name(Code code);
 
-// The exit status of the tools: 2 bad usage, 3 bad input or model, 4 not supported, 5 resource or system.
+// The exit status of the tools: 2 bad usage, 3 bad input or model, 4 not supported, 5 resource, system or a bug of Tenon.
 int exit_status(Code code);
 
 class Error : public std::exception {

@@ -9,6 +9,7 @@
 #include "base/wipe.h"
 #include "ops/cast.h"
 #include "plan/packing.h"
+#include "plan/verify_layouts.h"
 
 namespace tenon {
 namespace {
@@ -51,6 +52,7 @@ class Planner {
     round_constants();
     plan_->selections = select(g, plan_->options);
     reorder_constants();
+    if (const std::string wrong = layout_breach(g, plan_->selections); !wrong.empty()) throw Error(Code::internal, wrong);
     share_views();
     for (size_t i = 0; i < g.nodes.size(); ++i) add_step(static_cast<NodeId>(i));
     const auto start = std::chrono::steady_clock::now();

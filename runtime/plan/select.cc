@@ -32,6 +32,15 @@ std::vector<const Kernel*> kernels_of(const Op& op, Isa cap) {
 
 bool is_window(const Value& v) { return v.type.layout.room.rank() > 0; }
 
+// A value whose only element every kernel reads alike, whatever the layout of the other sources.
+bool is_scalar(const Value& v) {
+  const Shape& s = v.type.shape;
+  return (v.constant || s.rank() == 0) && std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); });
+}
+
+// True if Needs::src says the layout of source i of the op.
+bool takes_source_layout(const Needs& needs, int i) { return i == 0 || needs.all_sources; }
+
 // The layout of a view of a window; dense where the view cannot be a window of the same memory.
 Layout layout_of_view(const Graph& g, const Node& n) {
   const Value &from = g.values[n.inputs[0]], &to = g.values[n.outputs[0]];
@@ -120,12 +129,9 @@ class Selector {
       push(std::move(n), {});
       return;
     }
-    const Layout wanted = source_layout(n, best.needs), result = result_layout(wanted, best.needs);
-    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
-      ValueId& v = n.inputs[i];
-      if (v == kNone || keeps_layout(n, i, best.needs, best.gaps)) continue;
-      v = in_layout(v, i < n.own_inputs() ? wanted : result);
-    }
+    const Layout source = source_layout(n, best.needs), result = result_layout(source, best.needs);
+    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i)
+      if (const auto wanted = read_layout(n, i, best.needs, best.gaps, source, result)) n.inputs[i] = in_layout(n.inputs[i], *wanted);
     if (Value& out = graph_.values[n.outputs[0]]; !is_window(out)) out.type.layout = result;
     push(std::move(n), std::move(best));
   }
@@ -145,38 +151,39 @@ class Selector {
     return branch.values[branch.inputs[i - 1]].type.layout;
   }
 
-  // Constants of ops are read plain (packing sees to the rest), and so are scalars and channels of an epilogue.
-  bool keeps_layout(const Node& n, int i, const Needs& needs, bool gaps) const {
+  // The layout in which a kernel must find input i, given those of its sources and of its result; no value where it takes the input
+  // as it is.
+  std::optional<Layout> read_layout(const Node& n, int i, const Needs& needs, bool gaps, const Layout& source, const Layout& result) const {
+    if (n.inputs[i] == kNone) return {};
     const Value& v = graph_.values[n.inputs[i]];
-    if (is_window(v)) return gaps && source_layout(n, needs).block == 1;
+    Layout wanted;
     if (i >= n.own_inputs()) {
       const auto reads = reads_of(v.type, graph_.values[n.outputs[0]].type, *n.op);
-      return reads && *reads != Reads::like_dst;
+      if (reads && *reads != Reads::like_dst && !is_window(v)) return {};
+      if (!reads || *reads == Reads::like_dst) wanted = result;
+    } else if (takes_source_layout(needs, i)) {
+      if (needs.src == Wants::any && is_scalar(v)) return {};
+      wanted = source;
     }
-    if (std::all_of(v.type.shape.begin(), v.type.shape.end(), [](Dim d) { return d == Dim(1); }) && (v.constant || v.type.shape.rank() == 0))
-      return true;
-    return needs.src != Wants::any && v.constant;
+    if (is_window(v) && gaps && wanted.block == 1) return {};
+    return wanted;
   }
 
-  // Kernels that take any layout run in that of their largest source.
+  // Kernels that take any layout run in that of the largest source that it applies to.
   Layout source_layout(const Node& n, const Needs& needs) const {
     if (needs.src != Wants::any) return layout_of(needs.src, needs.block);
     Layout chosen;
     double most = -1;
     const Shape& result = graph_.values[n.outputs[0]].type.shape;
-    const int rank = result.rank();
-    // An operand that broadcasts along the channels, or has other axes, has no blocks.
-    for (ValueId v : n.inputs) {
-      if (v == kNone) continue;
-      const Shape& s = graph_.values[v].type.shape;
-      const bool scalar = std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); });
-      if (!(scalar && (s.rank() == 0 || graph_.values[v].constant)) && (s.rank() != rank || rank < 2 || s[1] != result[1])) return {};
-    }
-    for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
-      if (n.inputs[i] == kNone) continue;
+    for (int i = 0; i < n.own_inputs(); ++i) {
+      if (n.inputs[i] == kNone || !takes_source_layout(needs, i)) continue;
       const Value& v = graph_.values[n.inputs[i]];
+      if (is_scalar(v)) continue;
+      // An operand that broadcasts along the channels, or has other axes, has no blocks.
+      const Shape& s = v.type.shape;
+      if (s.rank() != result.rank() || s.rank() < 2 || s[1] != result[1]) return {};
       const double size = likely_bytes(v.type, likely_);
-      if (v.type.shape.rank() == rank && size > most && !v.constant) most = size, chosen = v.type.layout;
+      if (size > most && !v.constant) most = size, chosen = v.type.layout;
     }
     if (chosen.room.rank()) return {};
     return chosen;
@@ -187,12 +194,13 @@ class Selector {
   }
 
   double reorder_cost(const Node& n, const Needs& needs, bool gaps) const {
-    const Layout wanted = source_layout(n, needs), result = result_layout(wanted, needs);
+    const Layout source = source_layout(n, needs), result = result_layout(source, needs);
     double cost = 0;
     for (int i = 0; i < static_cast<int>(n.inputs.size()); ++i) {
-      if (n.inputs[i] == kNone || keeps_layout(n, i, needs, gaps)) continue;
+      const auto wanted = read_layout(n, i, needs, gaps, source, result);
+      if (!wanted) continue;
       const Value& v = graph_.values[n.inputs[i]];
-      if (v.type.layout != (i < n.own_inputs() ? wanted : result) && !v.constant) cost += likely_bytes(v.type, likely_) * kReorderNanosecondsPerByte;
+      if (v.type.layout != *wanted && !v.constant) cost += likely_bytes(v.type, likely_) * kReorderNanosecondsPerByte;
     }
     return cost;
   }
@@ -220,7 +228,7 @@ class Selector {
     Selection s{{best->kernel}, best->needs, best->cost, best->gaps};
     const auto same = [](const char* a, const char* b) { return a == b || (a && b && !std::strcmp(a, b)); };
     for (const Candidate& c : accepted)
-      if (c.kernel != best->kernel && c.needs.src == s.needs.src && c.needs.dst == s.needs.dst && c.needs.block == s.needs.block &&
+      if (c.kernel != best->kernel && c.needs.src == s.needs.src && c.needs.dst == s.needs.dst && c.needs.block == s.needs.block && c.needs.all_sources == s.needs.all_sources &&
           c.gaps == best->gaps && same(c.needs.packing, s.needs.packing) && c.kernel->isa == best->kernel->isa) {
         s.kernels.push_back(c.kernel);
         s.needs.in_place &= c.needs.in_place;

@@ -36,7 +36,9 @@ std::string constant_list(const std::vector<int64_t>& numbers) { return "s64[" +
 class Drawing {
  public:
   Drawing(Random& random, bool quantised) : r_(random), quantised_(quantised) {
-    const char* types[] = {"f32[n, C, h, w]", "f32[n, C, h, w]", "f32[2, C, 19, w]", "f32[1, C, 14, 9]", "f32[n, C]", "f32[b, t, C]", "f32[b, 7, C]"};
+    const char* types[] = {"f32[n, C, h, w]",  "f32[n, C, h, w]", "f32[2, C, 19, w]", "f32[1, C, 14, 9]",   "f32[2, C, 7, 6]", "f32[n, C, w]",
+                           "f32[1, C, 21]",    "f32[n, C]",       "f32[b, t, C]",     "f32[b, 7, C]",       "f32[3, 5, C]",    "f32[1, C, 4, 5, 6]",
+                           "f32[n, C, 3, h, w]"};
     const std::string channels = std::to_string(r_.pick<int64_t>({1, 3, 8, 16, 20, 32, 48, 64}));
     const int64_t inputs = r_.in(1, 2);
     std::string type = types[r_.in(0, static_cast<int64_t>(std::size(types)) - 1)];
@@ -50,10 +52,11 @@ class Drawing {
       using D = Drawing;
       static constexpr void (D::*kReal[])() = {&D::conv,    &D::conv, &D::conv,    &D::conv,    &D::unary,  &D::unary,    &D::binary,    &D::binary,
                                                &D::binary,  &D::pool, &D::product, &D::product, &D::concat, &D::slice,    &D::transpose, &D::reduce,
-                                               &D::softmax, &D::norm, &D::pad,     &D::flatten, &D::branch, &D::conv_back};
+                                               &D::softmax, &D::norm, &D::pad,     &D::flatten, &D::branch, &D::conv_back, &D::choice,    &D::resize,
+                                               &D::concat};
       static constexpr void (D::*kQuantised[])() = {
           &D::quantised_conv, &D::quantised_conv, &D::quantised_conv, &D::quantised_product, &D::store, &D::store,  &D::unary, &D::binary, &D::binary,
-          &D::pool,           &D::concat,         &D::slice,          &D::transpose,         &D::pad,   &D::flatten};
+          &D::pool,           &D::concat,         &D::concat,         &D::slice,             &D::transpose, &D::pad, &D::flatten, &D::resize};
       if (quantised_) (this->*kQuantised[r_.in(0, static_cast<int64_t>(std::size(kQuantised)) - 1)])();
       else (this->*kReal[r_.in(0, static_cast<int64_t>(std::size(kReal)) - 1)])();
     }
@@ -111,8 +114,11 @@ class Drawing {
   }
 
   // Adds the result of an op; false where it is not allowed, or too large.
-  bool add(const std::string& op, const std::vector<std::string>& reads, const std::string& attributes = "", const std::string& body = "") {
+  bool add(const std::string& op, std::vector<std::string> reads, const std::string& attributes = "", const std::string& body = "") {
     const std::string before = lines_;
+    if (may_read_constants(op))
+      for (std::string& read : reads)
+        if (const Drawn* v = named(read); v && r_.chance(0.12)) read = weight_like(v->shape);
     std::string name = "v" + std::to_string(count_++), arguments;
     for (const std::string& read : reads) {
       const bool written = read.empty() || read.find(' ') != std::string::npos;  // omitted, or a constant where it stands
@@ -138,6 +144,22 @@ class Drawing {
     return true;
   }
 
+  // Products of quantised graphs are exact only where both factors are rounded, and branches declare what they read.
+  bool may_read_constants(const std::string& op) const { return op != "if" && !(quantised_ && (op == "conv" || op == "matmul")); }
+
+  const Drawn* named(const std::string& name) const {
+    const auto found = std::find_if(values_.begin(), values_.end(), [&](const Drawn& v) { return v.name == name; });
+    return found == values_.end() ? nullptr : &*found;
+  }
+
+  // A constant in the place of a value: of its shape, or with some axes of size 1; axes of unknown size have size 1.
+  std::string weight_like(const Shape& shape) {
+    const bool whole = r_.chance(0.6);
+    std::vector<int64_t> sizes;
+    for (Dim d : shape) sizes.push_back(d.known() && (whole || r_.chance(0.5)) ? d.number() : 1);
+    return weight(sizes);
+  }
+
   struct Convolution {
     std::vector<int64_t> weight;
     std::string attributes;
@@ -145,38 +167,46 @@ class Drawing {
   std::optional<Convolution> convolution(const Shape& x) {
     const int64_t channels = known(x[1]);
     if (!channels) return {};
-    int64_t group = 1, outputs = r_.pick<int64_t>({1, 8, 12, 16, 17, 32, 48, 64}), tall = r_.in(1, 4), wide = r_.in(1, 4);
+    int64_t group = 1, outputs = r_.pick<int64_t>({1, 8, 12, 16, 17, 32, 48, 64});
     if (const double kind = r_.real(0, 1); kind < 0.2) group = channels, outputs = channels * r_.in(1, 2);
     else if (kind < 0.35 && channels % 2 == 0) group = 2, outputs = 2 * r_.pick<int64_t>({4, 8, 16, 32});
-    if (r_.chance(0.6)) tall = wide = r_.pick<int64_t>({1, 1, 3});
-    const auto one_of = [&] { return r_.chance(0.75) ? 1 : r_.in(2, 3); };
-    const std::vector<int64_t> strides{one_of(), one_of()}, dilations{one_of(), one_of()};
-    std::vector<int64_t> pads{tall / 2, wide / 2, tall / 2, wide / 2};
-    if (r_.chance(0.3))
-      for (int64_t& p : pads) p = r_.in(0, 3);
-    return Convolution{
-        {outputs, channels / group, tall, wide},
-        "dilations = " + list(dilations) + ", group = " + std::to_string(group) + ", pads = " + list(pads) + ", strides = " + list(strides)};
+    const int spatial = x.rank() - 2;
+    const int64_t square = r_.chance(0.6) ? r_.pick<int64_t>({1, 1, 3}) : 0;
+    const bool odd_pads = r_.chance(0.3);
+    std::vector<int64_t> weight{outputs, channels / group}, strides, dilations, pads(2 * static_cast<size_t>(spatial));
+    for (size_t s = 0; s < static_cast<size_t>(spatial); ++s) {
+      weight.push_back(square ? square : r_.in(1, 4));
+      strides.push_back(r_.chance(0.75) ? 1 : r_.in(2, 3));
+      dilations.push_back(r_.chance(0.75) ? 1 : r_.in(2, 3));
+      for (size_t end : {s, s + static_cast<size_t>(spatial)}) pads[end] = odd_pads ? r_.in(0, 3) : weight.back() / 2;
+    }
+    return Convolution{weight, "dilations = " + list(dilations) + ", group = " + std::to_string(group) + ", pads = " + list(pads) +
+                                   ", strides = " + list(strides)};
   }
 
+  // A value with a batch, channels and one to three spatial axes, mostly two.
+  const Drawn* image() { return value(r_.chance(0.6) ? 4 : r_.chance(0.5) ? 3 : 5); }
+
   void conv() {
-    const Drawn* x = value(4);
+    const Drawn* x = image();
     const auto c = x ? convolution(x->shape) : std::nullopt;
     if (!c) return;
     std::vector<std::string> reads{x->name, weight(c->weight)};
     if (r_.chance(0.5)) reads.push_back(weight({c->weight[0]}));
     if (!add("conv", reads, c->attributes)) return;
-    calm(c->weight[1] * c->weight[2] * c->weight[3]);
+    int64_t terms = 1;
+    for (size_t i = 1; i < c->weight.size(); ++i) terms *= c->weight[i];
+    calm(terms);
     if (r_.chance(0.5)) unary();
+    if (r_.chance(0.3)) concat();
   }
 
-  // Rounds a value to eight bits and takes it back; the scale.
+  // Rounds a value to eight bits and takes it back; the scale, or 0 where the value is too large to be drawn.
   double store(const std::string& x) {
     const double scale = std::ldexp(1, -static_cast<int>(r_.in(2, 5)));
     const std::string scaled = "f32 " + number(scale), zero = r_.pick({"u8 0", "u8 100", "u8 128", "s8 0", "s8 -10"});
-    add("quantize", {x, scaled, zero});
-    add("dequantize", {names_.back(), scaled, zero});
-    return scale;
+    const bool stored = add("quantize", {x, scaled, zero}) && add("dequantize", {names_.back(), scaled, zero});
+    return stored ? scale : 0;
   }
   void store() { store(value()->name); }
 
@@ -203,10 +233,11 @@ class Drawing {
   }
 
   void quantised_conv() {
-    const Drawn* x = value(4);
+    const Drawn* x = image();
     const auto c = x ? convolution(x->shape) : std::nullopt;
     if (!c) return;
     const double scale = store(x->name);
+    if (scale == 0) return;
     std::vector<std::string> reads{names_.back()};
     const auto [weight_name, weight_scale] = stored_weight(c->weight, 0);
     reads.push_back(weight_name);
@@ -221,18 +252,21 @@ class Drawing {
     const Drawn& x = *value();
     const int64_t inner = x.shape.rank() > 1 ? known(x.shape[x.shape.rank() - 1]) : 0;
     if (!inner) return;
-    store(x.name);
+    if (store(x.name) == 0) return;
     const std::string left = names_.back();
     const auto [right, scale] = stored_weight({inner, r_.pick<int64_t>({1, 3, 8, 16, 33, 64})}, 1);
     if (add("matmul", {left, right})) finish_quantised();
   }
 
   void conv_back() {
-    const Drawn* x = value(4);
+    const Drawn* x = image();
     if (!x || !known(x->shape[1]) || known(x->shape[1]) > 32) return;
+    const size_t spatial = static_cast<size_t>(x->shape.rank()) - 2;
     const int64_t size = r_.in(2, 3), pad = r_.in(0, 1), channels = known(x->shape[1]);
-    if (add("conv_transpose", {x->name, weight({channels, r_.pick<int64_t>({1, 8, 17}), size, size})},
-            "pads = " + list({pad, pad, pad, pad}) + ", strides = " + list({2, 2})))
+    std::vector<int64_t> shape{channels, r_.pick<int64_t>({1, 8, 17})};
+    shape.resize(2 + spatial, size);
+    if (add("conv_transpose", {x->name, weight(shape)},
+            "pads = " + list(std::vector(2 * spatial, pad)) + ", strides = " + list(std::vector<int64_t>(spatial, 2))))
       calm(channels);
   }
 
@@ -279,12 +313,37 @@ class Drawing {
   }
 
   void pool() {
-    const Drawn* x = value(4);
+    const Drawn* x = image();
     if (!x) return;
-    const int64_t size = r_.in(2, 3), pad = r_.in(0, 1), ceil = r_.chance(0.2);
+    const size_t spatial = static_cast<size_t>(x->shape.rank()) - 2;
+    const int64_t size = r_.in(2, 3), pad = r_.in(0, 1);
+    std::vector<int64_t> strides;
+    for (size_t s = 0; s < spatial; ++s) strides.push_back(r_.in(1, 3));
     add(quantised_ ? "max_pool" : r_.pick({"max_pool", "average_pool"}), {x->name},
-        std::string("ceil_mode = ") + (ceil ? "true" : "false") + ", kernel_shape = " + list({size, size}) +
-            ", pads = " + list({pad, pad, pad, pad}) + ", strides = " + list({r_.in(1, 3), r_.in(1, 2)}));
+        std::string("ceil_mode = ") + r_.pick({"true", "false", "false", "false"}) + ", kernel_shape = " + list(std::vector(spatial, size)) +
+            ", pads = " + list(std::vector(2 * spatial, pad)) + ", strides = " + list(strides));
+  }
+
+  void resize() {
+    const Drawn* x = image();
+    if (!x) return;
+    std::vector<int64_t> axes;
+    for (int i = 2; i < x->shape.rank(); ++i) axes.push_back(i);
+    std::string scales;
+    for (size_t i = 0; i < axes.size(); ++i) scales += (i ? ", " : "") + std::string(r_.pick({"2", "1", "1.5"}));
+    const bool nearest = quantised_ || r_.chance(0.5);
+    add("resize", {x->name}, "axes = " + list(axes) + ", scales = [" + scales + "], mode = " + (nearest ? "nearest" : "linear"));
+  }
+
+  // Elements of two values, as a third says; each of the three may be a constant.
+  void choice() {
+    const Drawn x = *value();
+    if (!add("less", {x.name, r_.chance(0.5) ? "f32 0.1" : weight_like(x.shape)})) return;
+    const std::string condition = names_.back();
+    std::vector<std::string> same;
+    for (const Drawn& v : values_)
+      if (v.shape == x.shape) same.push_back(v.name);
+    add("where", {condition, r_.chance(0.4) ? weight_like(x.shape) : x.name, same[static_cast<size_t>(r_.in(0, static_cast<int64_t>(same.size()) - 1))]});
   }
 
   void product() {
@@ -303,11 +362,23 @@ class Drawing {
     }
   }
 
+  // Of values and of constants, whose size along the axis is a multiple of the blocks of channels, or not.
   void concat() {
-    const Drawn* x = value();
-    std::vector<std::string> reads{x->name};
-    for (int64_t i = r_.in(1, 2); i > 0; --i) reads.push_back(value(x->shape.rank())->name);
-    add("concat", reads, "axis = " + std::to_string(r_.in(0, x->shape.rank() - 1)));
+    const Drawn x = *value();
+    const int axis = static_cast<int>(r_.chance(0.5) && x.shape.rank() > 1 ? 1 : r_.in(0, x.shape.rank() - 1));
+    bool sizes_known = true;
+    std::vector<int64_t> part;
+    for (int i = 0; i < x.shape.rank(); ++i) {
+      sizes_known &= i == axis || x.shape[i].known();
+      part.push_back(known(x.shape[i]));
+    }
+    std::vector<std::string> reads{x.name};
+    for (int64_t i = r_.in(1, 2); i > 0; --i) {
+      part[static_cast<size_t>(axis)] = r_.pick<int64_t>({1, 3, 8, 16, 16, 24, 32, 64});
+      const std::string read = sizes_known && r_.chance(0.4) ? weight(part) : value(x.shape.rank())->name;
+      reads.insert(reads.begin() + r_.in(0, static_cast<int64_t>(reads.size())), read);
+    }
+    add("concat", reads, "axis = " + std::to_string(axis));
   }
 
   void slice() {
@@ -451,7 +522,7 @@ void run(const Graph& g, Isa isa, int workers, const std::vector<std::vector<Arr
 
 void expect_agreement(bool quantised) {
   int answered = 0;
-  sweep(60, [&](Random& r) {
+  sweep(400, [&](Random& r) {
     const Drawing drawing(r, quantised);
     if (drawing.empty()) return;
     SCOPED_TRACE(drawing.text());

@@ -296,8 +296,9 @@ class Checker {
     return (i < n.inputs.size() ? n.inputs[i] : n.outputs[i - n.inputs.size()]) != kNone;
   }
   bool is_constant(size_t i) const { return i < known_.node().inputs.size() && known_.graph.is_constant(known_.node().inputs[i]); }
-  static bool all_ones(const Type& t) {
-    return std::all_of(t.shape.begin(), t.shape.end(), [](Dim d) { return d == Dim(1); });
+  bool is_scalar(size_t i) const {
+    const Shape& s = type(i).shape;
+    return (is_constant(i) || s.rank() == 0) && std::all_of(s.begin(), s.end(), [](Dim d) { return d == Dim(1); });
   }
 
   // Memory with spare room around the elements, as a slice or a cache is.
@@ -318,9 +319,9 @@ class Checker {
         // What an epilogue reads like dst is laid out as dst.
         const bool own = i < static_cast<size_t>(n.own_inputs()),
                    like_dst = i == n.inputs.size() || (!own && i < n.inputs.size() && type(i).shape == type(n.inputs.size()).shape);
-        const bool kept = is_constant(i) && (needs.src != Wants::any || all_ones(type(i)));
+        const bool laid_out = (i == 0 || needs.all_sources) && !(needs.src == Wants::any && is_scalar(i));
         if (like_dst && dst == Wants::blocked) l.axis = 1, l.block = dst_block;
-        if (own && !kept && src == Wants::blocked && type(i).shape.rank() >= 2) l.axis = 1, l.block = src_block;
+        if (own && laid_out && src == Wants::blocked && type(i).shape.rank() >= 2) l.axis = 1, l.block = src_block;
         if (windows && !is_constant(i)) l = window(type(i), l);
       }
       out.push_back(std::move(v));
@@ -339,8 +340,8 @@ class Checker {
     }
     with(Wants::plain, 1, needs.dst == Wants::any ? Wants::plain : needs.dst, needs.block, "plain");
     const Type& result = type(n.inputs.size());
-    for (size_t i = 0; i < n.inputs.size(); ++i) {
-      if (!there(i) || (all_ones(type(i)) && (type(i).shape.rank() == 0 || is_constant(i)))) continue;
+    for (size_t i = 0; i < static_cast<size_t>(n.own_inputs()); ++i) {
+      if (!there(i) || is_scalar(i) || !(i == 0 || needs.all_sources)) continue;
       if (type(i).shape.rank() != result.shape.rank() || result.shape.rank() < 2 || type(i).shape[1] != result.shape[1]) return out;
     }
     for (int16_t block : {int16_t{4}, int16_t{8}, int16_t{16}})
@@ -556,12 +557,27 @@ std::optional<Problem> emptied(const Problem& problem) {
   return p;
 }
 
-}  // namespace
+// The same with a constant as source i; none where the source is one already, or is all that the op reads.
+std::optional<Problem> with_constant(const Problem& problem, size_t i) {
+  const auto varies = [](const Source& s) { return s.type.dtype != DType::none && !s.constant; };
+  if (problem.sources.size() < 2 || !varies(problem.sources[i])) return {};
+  Problem p = problem;
+  p.sources[i].constant = true;
+  return p;
+}
 
-void check(const Problem& problem) {
+void run_problem(const Problem& problem) {
   try {
     Checker(problem).run();
   } catch (const Error& e) { ADD_FAILURE() << problem.op << ": " << e.what() << "\n  seed " << current.seed; }
+}
+
+}  // namespace
+
+void check(const Problem& problem) {
+  run_problem(problem);
+  for (size_t i = 0; i < problem.sources.size() && !failures(); ++i)
+    if (const std::optional<Problem> p = with_constant(problem, i)) run_problem(*p);
   const std::optional<Problem> empty = emptied(problem);
   if (!empty || failures()) return;
   try {
