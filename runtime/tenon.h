@@ -165,16 +165,24 @@ struct PlanReport {
   double rounding_error = 0;
 };
 
-// One value of a plan compared with the reference.
+// A plan compared with the references: every step on the sources that it had, and the outputs of the model with those of the reference
+// executor on the model as it was read, before any pass.
 struct CheckReport {
   struct Row {
     std::string op, output, kernel;
     double largest_error = 0, of_range = 0, allowed = 0;  // of_range: the error divided by the largest magnitude
     bool ok = true;
   };
+  struct Output {
+    std::string name;
+    std::string reason;  // what differs: the shape, or the first element beyond the bound
+    double largest_error = 0, of_range = 0, allowed = 0;
+    bool ok = true;
+  };
   std::vector<Row> rows;
-  double outputs_of_range = 0;
-  bool ok = true;
+  std::vector<Output> outputs;  // none where the model draws random numbers
+  double outputs_of_range = 0;  // the largest of `outputs`
+  bool ok = true;               // of all steps and outputs
 };
 
 struct StepTime {

@@ -272,18 +272,26 @@ bool Extents::differ(Dim a, Dim b) {
 }
 
 bool Extents::is_symbol(int32_t row) const { return rows_[row].atom >= 0 && atoms_[rows_[row].atom].kind == Atom::symbol; }
-bool Extents::by_data(Dim d) const {
-  if (d.known()) return false;
+void Extents::add_atoms(Dim d, std::set<int32_t>& rows) const {
+  if (d.known()) return;
   std::vector<int32_t> open{d.row()};
   std::unordered_set<int32_t> seen{d.row()};
   while (!open.empty()) {
     const int32_t row = open.back();
     open.pop_back();
-    if (is_data(row)) return true;
+    if (is_symbol(row) || is_data(row)) {
+      rows.insert(row);
+      continue;
+    }
     for (int32_t part : parts(row))
       if (seen.insert(part).second) open.push_back(part);
   }
-  return false;
+}
+
+bool Extents::by_data(Dim d) const {
+  std::set<int32_t> atoms;
+  add_atoms(d, atoms);
+  return std::any_of(atoms.begin(), atoms.end(), [&](int32_t row) { return is_data(row); });
 }
 
 bool Extents::is_data(int32_t row) const { return rows_[row].atom >= 0 && atoms_[rows_[row].atom].kind == Atom::data; }
@@ -334,6 +342,79 @@ int64_t Extents::evaluate(int32_t row, const int64_t* values) const {
       return at.kind == Atom::mod ? a - floor_quotient(a, b) * b : floor_quotient(a, b);
   }
   return 0;
+}
+
+void Extents::define(int32_t row, Dim d) {
+  d = Renaming(*this)(d);
+  // Bounds count as parts too, for they are renamed with their sizes.
+  std::vector<int32_t> open;
+  if (!d.known()) open.push_back(d.row());
+  std::unordered_set<int32_t> seen(open.begin(), open.end());
+  while (!open.empty()) {
+    const int32_t at = open.back();
+    open.pop_back();
+    if (at == row) return;
+    for (int32_t part : parts(at))
+      if (part != at && seen.insert(part).second) open.push_back(part);
+  }
+  definitions_.emplace(row, d);
+}
+
+Dim Renaming::lookup(Dim d) const { return d.known() ? d : renamed_.at(d.row()); }
+
+// Renames a row whose parts are renamed; false where some are missing, which it lists.
+bool Renaming::compute(int32_t row, std::vector<int32_t>& missing) {
+  const auto definition = extents_.definitions_.find(row);
+  const bool defined = definition != extents_.definitions_.end();
+  std::vector<int32_t> needed;
+  if (!defined) needed = extents_.parts(row);
+  else if (!definition->second.known()) needed = {definition->second.row()};
+  for (int32_t part : needed)
+    if (part != row && !renamed_.count(part)) missing.push_back(part);
+  if (!missing.empty()) return false;
+  Dim& to = renamed_[row];
+  to = Dim::of_row(row);
+  if (defined) to = lookup(definition->second);
+  if (defined || std::all_of(needed.begin(), needed.end(), [&](int32_t part) { return renamed_.at(part) == Dim::of_row(part); })) return true;
+  using Atom = Extents::Atom;
+  Extents& e = extents_;
+  Dim result = 0;
+  try {
+    if (e.rows_[row].atom < 0) {
+      const Extents::Polynomial polynomial = e.rows_[row].polynomial;  // a copy: the table grows
+      for (const Extents::Term& term : polynomial) {
+        Dim product = term.factor;
+        for (int32_t atom : term.atoms) product = e.mul(product, renamed_.at(atom));
+        result = e.add(result, product);
+      }
+    } else {
+      const Extents::AtomRow atom = e.atoms_[e.rows_[row].atom];
+      const Dim a = lookup(atom.a), b = lookup(atom.b);
+      switch (atom.kind) {
+        case Atom::symbol: result = Dim::of_row(row); break;
+        case Atom::data: result = e.data(a), e.definitions_.emplace(row, result); break;
+        case Atom::floor_div: result = e.floor_div(a, b); break;
+        case Atom::mod: result = e.mod(a, b); break;
+        case Atom::min: result = e.min(a, b); break;
+        case Atom::max: result = e.max(a, b); break;
+        case Atom::broadcast: result = e.broadcast(a, b); break;
+      }
+    }
+    if (e.rows_[row].range.low >= 0) e.is_size(result);
+    renamed_[row] = result;
+  } catch (const Error&) {}  // divided by zero: a size that no run can have keeps its name
+  return true;
+}
+
+Dim Renaming::operator()(Dim d) {
+  if (d.known()) return d;
+  std::vector<int32_t> open{d.row()};
+  while (!open.empty()) {
+    std::vector<int32_t> missing;
+    if (renamed_.count(open.back()) || compute(open.back(), missing)) open.pop_back();
+    else open.insert(open.end(), missing.begin(), missing.end());
+  }
+  return renamed_.at(d.row());
 }
 
 std::string Extents::text(Dim d) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -61,6 +62,11 @@ class Extents {
   // True when the two differ for every value of the symbols.
   bool differ(Dim a, Dim b);
 
+  // Declares that the run-time size `row` equals d in every run, because more is known now than when it was made. Who holds a Dim made of
+  // `row` replaces it by what Renaming gives. Ignored where d is made of `row`.
+  void define(int32_t row, Dim d);
+  bool has_definitions() const { return !definitions_.empty(); }
+
   int32_t rows() const { return static_cast<int32_t>(rows_.size()); }
   // The row is one symbol or one size decided by data.
   bool is_symbol(int32_t row) const;
@@ -71,6 +77,8 @@ class Extents {
   Dim bound(int32_t row) const;
   const std::string& symbol_name(int32_t row) const;
   std::vector<int32_t> symbols() const;  // rows
+  // Adds the symbols and run-time sizes that d is made of.
+  void add_atoms(Dim d, std::set<int32_t>& rows) const;
   // Rows that the row is made of, itself left out.
   std::vector<int32_t> parts(int32_t row) const;
   // The row's value when those of all rows before it are known. Throws Error(limit) where it does not fit.
@@ -106,10 +114,27 @@ class Extents {
   bool divide(const Polynomial& p, const Polynomial& divisor, Polynomial& quotient, Polynomial& rest) const;
   std::string key(const Polynomial& p) const;
 
+  friend class Renaming;
+
   LoadLimits limits_;
+  std::unordered_map<int32_t, Dim> definitions_;
   std::vector<Row> rows_;
   std::vector<AtomRow> atoms_;
   std::unordered_map<std::string, int32_t> index_;
+};
+
+// Dims with every defined run-time size replaced by its definition. Rows added after construction are not looked at.
+class Renaming {
+ public:
+  explicit Renaming(Extents& extents) : extents_(extents) {}
+  Dim operator()(Dim d);
+
+ private:
+  Dim lookup(Dim d) const;
+  bool compute(int32_t row, std::vector<int32_t>& missing);
+
+  Extents& extents_;
+  std::unordered_map<int32_t, Dim> renamed_;
 };
 
 // Arithmetic on Dims with operators, for `infer` and for references that run on shape values.

@@ -23,7 +23,7 @@ OwnedTensor load(const fs::path& file, const Port& port) {
 
 Difference compare_within(const Tensor& got, const Tensor& expected, const Bounds& bounds) {
   // Two units in the last place of bf16.
-  return compare(got, expected, bounds.relative.value_or(expected.dtype == DType::bf16 ? 0x1p-6 : 1e-3), bounds.absolute.value_or(1e-7));
+  return compare(got, expected, {bounds.relative.value_or(expected.dtype == DType::bf16 ? 0x1p-6 : 1e-3), bounds.absolute.value_or(1e-7)});
 }
 
 std::vector<CaseOutput> run_case(const Model& model, const std::string& folder, const Bounds& bounds) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/compare.h"
+#include "exec/compare.h"
 #include "tenon.h"
 
 namespace tenon::cli {

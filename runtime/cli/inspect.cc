@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/compare.h"
+#include "exec/compare.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
 
@@ -183,7 +183,7 @@ std::optional<double> error_of_precision(const Check& c, Session& session, const
   Session expected(own.load());
   const std::vector<Tensor> got = session.run(views(inputs)), should = expected.run(views(inputs));
   double out = 0;
-  for (size_t i = 0; i < got.size(); ++i) out = std::max(out, compare(got[i], should[i], 0, 0).of_range);
+  for (size_t i = 0; i < got.size(); ++i) out = std::max(out, compare(got[i], should[i], {}).of_range);
   return out;
 }
 
@@ -206,7 +206,16 @@ int check(const Check& c) {
                       {"of_range", r.of_range},
                       {"allowed", r.allowed},
                       {"ok", r.ok}});
+    json outputs = json::array();
+    for (const auto& o : report.outputs)
+      outputs.push_back({{"name", o.name},
+                         {"reason", o.reason},
+                         {"largest_error", o.largest_error},
+                         {"of_range", o.of_range},
+                         {"allowed", o.allowed},
+                         {"ok", o.ok}});
     std::printf("%s\n", json{{"steps", rows},
+                             {"outputs", outputs},
                              {"outputs_of_range", report.outputs_of_range},
                              {"of_model_precision", rounded ? json(*rounded) : json()},
                              {"ok", report.ok}}
@@ -219,7 +228,13 @@ int check(const Check& c) {
     table.add({r.op, printable(r.output), r.kernel, number_text("%.1e", r.largest_error), number_text("%.1e", r.of_range),
                number_text("%.1e", r.allowed), r.ok ? "ok" : "DIFFERS"});
   table.print();
-  std::printf("%d of %zu steps agree with the reference; outputs agree to %.1e of their range\n", agree, report.rows.size(), report.outputs_of_range);
+  std::printf("%d of %zu steps agree with the reference\n", agree, report.rows.size());
+  for (const auto& o : report.outputs)
+    if (!o.ok) std::printf("output %s DIFFERS from the reference of the whole model: %s\n", printable(o.name).c_str(), o.reason.c_str());
+  if (report.outputs.empty()) std::printf("outputs are not compared: the model draws random numbers\n");
+  else
+    std::printf("outputs agree with the reference of the whole model to %.1e of their range, %.0e allowed\n", report.outputs_of_range,
+                report.outputs[0].allowed);
   if (rounded)
     std::printf("outputs in %s agree with those in the model's own precision to %.1e of their range\n", c.model.precision.c_str(), *rounded);
   return report.ok ? kGood : kDiffers;

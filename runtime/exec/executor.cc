@@ -91,12 +91,21 @@ void Executor::run_steps(const Context& shared) {
       observer_->before(frame_.plan(), i, steps[i]);
       start = std::chrono::steady_clock::now();
     }
+    if (frame_.plan().has_data_sizes) expect_sizes(i);
     if (plain_[static_cast<size_t>(i)]) steps[i].kernel->run(steps[i], context);
     else run_slowly(i, context), use_scratch(context);
     if (fault_.load(std::memory_order_relaxed)) raise_fault(i);
     if (observer_)
       observer_->after(frame_.plan(), i, steps[i], std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
   }
+}
+
+void Executor::expect_sizes(int step) const {
+  const Plan& plan = frame_.plan();
+  for (int32_t row : plan.steps[static_cast<size_t>(step)].awaits)
+    if (!frame_.is_set(row))
+      throw Error(Code::internal, "no step has decided the size " + plan.graph.extents->text(Dim::of_row(row)) + " that this one reads")
+          .within(place_of(plan, step));
 }
 
 // The sizes of the destinations where they follow from the contents of sources that are there now.

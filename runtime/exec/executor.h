@@ -39,6 +39,8 @@ class Executor {
   void run_loop(int step, const Context& context);
   void enter(Executor& body) const;
   Tensor source(const PlannedStep& p, int i);
+  // Throws Error(internal) where a run-time size that the step reads has not been decided.
+  void expect_sizes(int step) const;
   void size_by_content(int step);
   void raise_fault(int step);
   static void fault(const Context& context, const char* what, int64_t value, int64_t bound);

@@ -65,15 +65,4 @@ Graph graph_after(const Model::Impl& model, const std::string& last);
 PlanReport explain(const Model::Impl& model);
 Inspection inspect(const Model::Impl& model);
 
-// Compares steps with the reference as they run.
-class Checker : public StepObserver {
- public:
-  void before(const Plan& plan, int step, const Step& s) override;
-  void after(const Plan& plan, int step, const Step& s, double nanoseconds) override;
-  CheckReport report;
-
- private:
-  std::vector<std::vector<Array>> sources_;  // of the steps that are under way: a branch runs within its step
-};
-
 }  // namespace tenon

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "exec/model.h"
 #include "ir/text.h"
@@ -114,57 +113,6 @@ PlanReport explain(const Model::Impl& m) {
   out.rounded_weights = m.plan->summary.rounded_weights;
   out.rounding_error = m.plan->summary.rounding_error;
   return out;
-}
-
-void Checker::before(const Plan& plan, int step, const Step& s) {
-  std::vector<Array> in;
-  for (int i = 0; i < s.sources; ++i) {
-    const ValueId v = plan.operands[plan.steps[static_cast<size_t>(step)].first_operand + i].value;
-    const bool packed_alone = v != kNone && !s.src[i].data && plan.graph.is_constant(v);
-    in.push_back(v == kNone ? Array{} : packed_alone ? array_of(plan.graph.values[v]) : read(plan.graph.values[v], s.src[i]));
-  }
-  sources_.push_back(std::move(in));
-}
-
-void Checker::after(const Plan& plan, int step, const Step& s, double) {
-  const PlannedStep& p = plan.steps[static_cast<size_t>(step)];
-  const Node& node = plan.graph.nodes[p.node];
-  const std::vector<Array> sources = std::move(sources_.back());
-  sources_.pop_back();
-  if (!p.subplans.empty()) return;
-  std::vector<const Array*> in;
-  for (int i = 0; i < s.sources; ++i) in.push_back(plan.operands[p.first_operand + i].value == kNone ? nullptr : &sources[static_cast<size_t>(i)]);
-  std::vector<Array> expected = evaluate(node, in);
-  for (int k = 0; k < s.destinations; ++k) {
-    const ValueId v = plan.operands[p.first_operand + p.sources + k].value;
-    if (v == kNone || static_cast<DType>(s.dst[k].dtype) == DType::string || plan.graph.values[v].type.container != Container::tensor) continue;
-    const Array got = read(s.dst[k]);
-    // What a quantised type cannot hold is cut off by whoever stores it.
-    if (const auto& q = plan.graph.values[v].type.quantisation)
-      expected[static_cast<size_t>(k)] = dequantised(quantised(expected[static_cast<size_t>(k)], *q, static_cast<DType>(s.dst[k].dtype)), *q);
-    CheckReport::Row row;
-    row.op = node.op->name;
-    row.output = plan.graph.values[v].name;
-    row.kernel = s.kernel ? s.kernel->name : "reference";
-    double range = 0;
-    for (int64_t i = 0; i < static_cast<int64_t>(got.cells.size()); ++i) {
-      const double e = expected[static_cast<size_t>(k)].number(i);
-      if (std::isfinite(e)) range = std::max(range, std::abs(e));
-      const double difference = std::abs(e - got.number(i));
-      if (difference > row.largest_error || (std::isnan(difference) && std::isnan(e) != std::isnan(got.number(i)))) row.largest_error = difference;
-    }
-    row.of_range = range > 0 ? row.largest_error / range : row.largest_error;
-    const Exactness& x = node.op->exactness;
-    // One unit in the last place of the stored type always counts as equal where values are rounded on the way.
-    const double unit = static_cast<DType>(s.dst[k].dtype) == DType::f16 ? 1e-3 : static_cast<DType>(s.dst[k].dtype) == DType::bf16 ? 8e-3 : 1.2e-7;
-    row.allowed = (x.kind == Exactness::relative ? std::max(x.bound, unit) : std::max(x.bound, 1.0) * unit) +
-                  1e-5 * static_cast<double>(node.epilogue.rows.size());
-    if (s.dst[k].scale)
-      row.allowed = std::max(row.allowed, static_cast<double>(s.dst[k].scale[0]) / std::max(range, 1e-30) + unit);  // one step of two rounded reals
-    row.ok = row.of_range <= row.allowed;
-    report.ok &= row.ok;
-    report.rows.push_back(std::move(row));
-  }
 }
 
 }  // namespace tenon

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "exec/check.h"
 #include "exec/model.h"
 #include "exec/reference.h"
 #include "exec/state.h"
@@ -315,23 +316,28 @@ CheckReport Session::check() {
   impl_->model->require(Right::inspect);
   impl_->prepare();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
-  Checker c;
+  const Model::Impl& planned = impl_->planned();
+  CheckReport report;
+  StepChecker steps;
+  std::vector<Array> outputs;
+  const std::vector<Array> inputs = impl_->arrays();  // before the run, which may write over state
   impl_->execute([&] {
-    impl_->executor->run(c);
+    impl_->executor->run(steps);
     impl_->collect_containers();
   });
-  const std::vector<Array> expected = run_reference(impl_->planned().graph, impl_->arrays());
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (impl_->model->outputs[i].container != Container::tensor) continue;
-    const Array mine = read(impl_->executor->frame().output_operand(static_cast<int>(i)));
-    double range = 0, error = 0;
-    for (int64_t k = 0; k < static_cast<int64_t>(mine.cells.size()); ++k) {
-      range = std::max(range, std::abs(expected[i].number(k)));
-      error = std::max(error, std::abs(expected[i].number(k) - mine.number(k)));
-    }
-    c.report.outputs_of_range = std::max(c.report.outputs_of_range, range > 0 ? error / range : error);
+  for (size_t i = 0; i < planned.outputs.size(); ++i) {
+    const Port& port = planned.outputs[i];
+    const Operand& o = impl_->executor->frame().output_operand(static_cast<int>(i));
+    outputs.push_back(port.container == Container::tensor ? read(o) : array_of(impl_->outputs()[i]));
   }
-  return std::move(c.report);
+  report.rows = std::move(steps.rows);
+  report.outputs = check_outputs(graph_after(planned, "read"), inputs, outputs, planned.outputs, planned.options.precision);
+  for (const CheckReport::Row& row : report.rows) report.ok &= row.ok;
+  for (const CheckReport::Output& output : report.outputs) {
+    report.ok &= output.ok;
+    report.outputs_of_range = std::max(report.outputs_of_range, output.of_range);
+  }
+  return report;
 }
 
 Session::Counters Session::counters() const { return impl_->counters(); }

@@ -20,4 +20,7 @@ std::string breach_of_programs(const Node& n);
 // Stops the program on a breach, naming who made the graph.
 void verify(const Graph& g, Stage stage, std::string_view maker);
 
+// True in debug builds, and where the environment has TENON_VERIFY: every graph is then verified after every pass.
+bool verifies();
+
 }  // namespace tenon

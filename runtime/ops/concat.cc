@@ -5,11 +5,23 @@
 namespace tenon {
 namespace {
 
+// The sum of the sizes along the axis. More unknown sizes than one row of the extents holds (the boxes of a hundred classes) are added up
+// by the step itself.
+Extent joined_size(Inference& n, int axis) {
+  Extent sum = n.size(0, axis);
+  try {
+    for (int i = 1; i < n.inputs(); ++i) sum = sum + n.size(i, axis);
+  } catch (const Error& e) {
+    if (e.code() != Code::limit) throw;
+    return n.data();
+  }
+  return sum;
+}
+
 void infer(Inference& n) {
   n.expect_inputs(1, INT32_MAX);
   const int rank = n.rank(0), axis = n.axis(n.attributes<Concat>().axis, rank);
   Shape shape = n.shape(0);
-  Extent sum = n.size(0, axis);
   for (int i = 1; i < n.inputs(); ++i) {
     n.expect_same_dtype(0, i);
     n.expect_rank(i, rank);
@@ -18,9 +30,8 @@ void infer(Inference& n) {
       n.equal(n.extent(shape[k]), n.size(i, k), "sizes of axis " + std::to_string(k) + " of inputs 0 and " + std::to_string(i));
       if (n.size(i, k).known()) shape[k] = n.size(i, k);
     }
-    sum = sum + n.size(i, axis);
   }
-  shape[axis] = sum;
+  shape[axis] = joined_size(n, axis);
   n.result(n.dtype(0), shape);
 }
 

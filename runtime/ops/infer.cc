@@ -255,6 +255,65 @@ void infer(Graph& g, NodeId id) {
   }
 }
 
+void define_sizes(Extents& e, const Type& before, const Type& now) {
+  if (before.container != Container::tensor || now.container != Container::tensor || before.shape.rank() != now.shape.rank()) return;
+  for (int i = 0; i < now.shape.rank(); ++i) {
+    const Dim old = before.shape[i];
+    if (!old.known() && e.is_data(old.row()) && old != now.shape[i]) e.define(old.row(), now.shape[i]);
+  }
+}
+
+namespace {
+
+// Run-time sizes that inferring again made anew, with the same bound, are those that there were.
+void keep_names(Extents& e, const Type& before, const Type& now) {
+  if (before.container != Container::tensor || before.shape.rank() != now.shape.rank()) return;
+  Renaming renamed(e);
+  for (int i = 0; i < now.shape.rank(); ++i) {
+    const Dim old = before.shape[i], made = now.shape[i];
+    if (old.known() || made.known() || old == made || !e.is_data(old.row()) || !e.is_data(made.row())) continue;
+    if (old.row() < made.row() && renamed(e.bound(old.row())) == e.bound(made.row())) e.define(made.row(), old);
+  }
+}
+
+void rename(Extents& e, Value& v) {
+  Renaming renamed(e);
+  for (int i = 0; i < v.type.shape.rank(); ++i) v.type.shape[i] = renamed(v.type.shape[i]);
+  if (!v.content) return;
+  auto content = std::make_shared<std::vector<Dim>>(*v.content);
+  for (Dim& d : *content) d = renamed(d);
+  v.content = std::move(content);
+}
+
+bool same_content(const Value& a, const Value& b) {
+  if (!a.content || !b.content) return !a.content && !b.content;
+  return *a.content == *b.content;
+}
+
+}  // namespace
+
+bool infer_again(Graph& g, NodeId id) {
+  std::vector<Value> before;
+  for (ValueId v : g.nodes[id].outputs) before.push_back(v == kNone ? Value{} : g.values[v]);
+  infer(g, id);
+  Extents& e = *g.extents;
+  const Node& n = g.nodes[id];
+  for (size_t i = 0; i < n.outputs.size(); ++i)
+    if (n.outputs[i] != kNone) keep_names(e, before[i].type, g.values[n.outputs[i]].type);
+  bool changed = false;
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    if (n.outputs[i] == kNone) continue;
+    Value& now = g.values[n.outputs[i]];
+    if (e.has_definitions()) rename(e, now);
+    // Inference tells the shape; how a result is stored has been decided since.
+    const Type& old = before[i].type;
+    if (old.quantisation && !now.type.quantisation) now.type.dtype = old.dtype, now.type.quantisation = old.quantisation;
+    define_sizes(e, old, now.type);
+    changed |= !(now.type == old) || !same_content(now, before[i]);
+  }
+  return changed;
+}
+
 namespace {
 
 std::vector<ValueId> append(Graph& g, Node n) {

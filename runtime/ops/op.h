@@ -190,6 +190,12 @@ const Op& op_of(Function f);
 // Infers types (and, for shape values, contents) of the node's outputs into the graph. Errors gain the node as a place.
 void infer(Graph& g, NodeId n);
 
+// Infers a node again, of whose inputs more is known than before. A result keeps how it is stored, and the run-time sizes that are still
+// decided by the same step keep their names; those that have become known are defined in the extents. True where anything changed.
+bool infer_again(Graph& g, NodeId n);
+// The value of type `now` is the one that had type `before`: run-time sizes of `before` are defined by it.
+void define_sizes(Extents& extents, const Type& before, const Type& now);
+
 Type joined(Extents& extents, const Type& a, const Type& b);
 
 // Appends a node and infers it. `outputs` are created in the graph with types as inferred.

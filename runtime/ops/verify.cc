@@ -1,6 +1,8 @@
 #include "ir/verify.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <set>
 
 #include "ir/text.h"
 #include "ops/op.h"
@@ -41,12 +43,16 @@ class Verifier {
       if (graph_.value(v).producer != kNone) return say(v) + " is an input and computed";
       if (!define(v)) return say(v) + " is an input twice";
     }
-    for (size_t i = 0; i < graph_.values.size(); ++i)
-      if (graph_.values[i].constant) {
+    for (size_t i = 0; i < graph_.values.size(); ++i) {
+      const Value& v = graph_.values[i];
+      if (v.constant) {
         const std::string wrong = of_constant(static_cast<ValueId>(i));
         if (!wrong.empty()) return wrong;
         defined_[i] = true;
       }
+      // Lowering drops the nodes of shape values, whose elements are written when sizes are bound.
+      if (stage_ == Stage::selected && v.content && v.producer == kNone) defined_[i] = true;
+    }
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (graph_.nodes[i].dead) continue;
       const std::string wrong = of_node(static_cast<NodeId>(i));
@@ -90,7 +96,11 @@ class Verifier {
     if (!c.constant->strings && !c.constant->source) return say(v) + " is a constant without elements";
     if (c.constant->source) {
       int64_t n = 1;
-      for (Dim d : c.type.shape) n *= d.number();
+      const Layout& l = c.type.layout;
+      for (int i = 0; i < c.type.shape.rank(); ++i) {
+        const int64_t size = c.type.shape[i].number();
+        n *= l.block > 1 && i == l.axis ? (size + l.block - 1) / l.block * l.block : size;  // padding lanes count
+      }
       if (c.constant->bytes != storage_bytes(c.type.dtype, n)) return say(v) + " is a constant of another number of bytes than its type";
     }
     return of_type(v);
@@ -123,7 +133,7 @@ class Verifier {
       if (sub->extents != graph_.extents || sub->guards != graph_.guards) return "a subgraph has extents of its own";
       if (n.op == &ops::if_ && sub->inputs.size() + 1 != n.inputs.size()) return "a branch has another number of inputs than values are captured";
       if (n.op == &ops::loop && sub->inputs.size() != n.inputs.size()) return "the body of a loop has another number of inputs than the loop";
-      if (const std::string wrong = breach(*sub, stage_); !wrong.empty()) return "in its subgraph \"" + printable(sub->name) + "\": " + wrong;
+      if (const std::string wrong = Verifier(*sub, stage_).run(); !wrong.empty()) return "in its subgraph \"" + printable(sub->name) + "\": " + wrong;
     }
     return {};
   }
@@ -145,6 +155,69 @@ class Verifier {
   std::vector<bool> defined_;
 };
 
+// Every symbol that a step needs has a value by then: an input has it as a size, or an earlier step decides it.
+class SizeVerifier {
+ public:
+  explicit SizeVerifier(const Graph& g) : extents_(*g.extents), given_(static_cast<size_t>(extents_.rows())) {}
+
+  std::string run(const Graph& g) {
+    for (ValueId v : g.inputs) give(g.value(v));
+    for (const Node& n : g.nodes) {
+      if (n.dead) continue;
+      for (ValueId v : n.inputs)
+        if (v != kNone && !needs(g.value(v))) return say(n, g.value(v));
+      // Of the sizes of its results a step decides those that are run-time sizes by themselves.
+      for (ValueId v : n.outputs)
+        if (v != kNone) give(g.value(v));
+      for (ValueId v : n.outputs)
+        if (v != kNone && !needs(g.value(v))) return say(n, g.value(v));
+      for (const auto& sub : n.subgraphs) {
+        SizeVerifier inner(*this);
+        if (std::string wrong = inner.run(*sub); !wrong.empty()) return wrong;
+      }
+    }
+    for (ValueId v : g.outputs)
+      if (!needs(g.value(v))) return "output \"" + printable(g.value(v).name) + "\" needs the size " + missing_ + ", which nothing gives";
+    return {};
+  }
+
+ private:
+  void give(const Value& v) {
+    if (v.type.container != Container::tensor) return;
+    for (Dim d : v.type.shape)
+      if (!d.known() && (extents_.is_symbol(d.row()) || extents_.is_data(d.row()))) given_[static_cast<size_t>(d.row())] = true;
+  }
+
+  bool needs(const Value& v) {
+    if (v.type.container == Container::tensor)
+      for (Dim d : v.type.shape)
+        if (!is_given(d)) return false;
+    if (v.content)
+      for (Dim d : *v.content)
+        if (!is_given(d)) return false;
+    return true;
+  }
+
+  bool is_given(Dim d) {
+    std::set<int32_t> atoms;
+    extents_.add_atoms(d, atoms);
+    for (int32_t row : atoms) {
+      if (given_[static_cast<size_t>(row)]) continue;
+      missing_ = extents_.text(Dim::of_row(row));
+      return false;
+    }
+    return true;
+  }
+
+  std::string say(const Node& n, const Value& v) const {
+    return place_of(n) + ": value \"" + printable(v.name) + "\" needs the size " + missing_ + ", which nothing before it gives";
+  }
+
+  const Extents& extents_;
+  std::vector<bool> given_;
+  std::string missing_;
+};
+
 }  // namespace
 
 std::string breach_of_programs(const Node& n) {
@@ -159,12 +232,24 @@ std::string breach_of_programs(const Node& n) {
   return breach_of(n.epilogue);
 }
 
-std::string breach(const Graph& g, Stage stage) { return Verifier(g, stage).run(); }
+std::string breach(const Graph& g, Stage stage) {
+  const std::string wrong = Verifier(g, stage).run();
+  return wrong.empty() ? SizeVerifier(g).run(g) : wrong;
+}
 
 void verify(const Graph& g, Stage stage, std::string_view maker) {
   const std::string wrong = breach(g, stage);
   if (wrong.empty()) return;
   assertion_failed(("(a graph made by " + std::string(maker) + ") " + wrong + ": this").c_str(), __FILE__, __LINE__, __func__);
+}
+
+bool verifies() {
+#ifdef NDEBUG
+  static const bool asked = std::getenv("TENON_VERIFY") != nullptr;
+  return asked;
+#else
+  return true;
+#endif
 }
 
 }  // namespace tenon

@@ -61,6 +61,9 @@ void fuse_pointwise(Graph& g);
 // Composites and epilogues that `keeps` does not want become nodes of their own. Lowering calls it; it stands in no list.
 void decompose(Graph& g, const std::function<bool(Graph&, const Node&)>& keeps);
 
+// Run-time sizes that a pass has found out are replaced by their definitions everywhere: types, contents, guards, subgraphs.
+void rename_sizes(Graph& g);
+
 // Guards about sizes that nothing computes any more go.
 void drop_guards(Graph& g);
 

@@ -66,6 +66,7 @@ void run_nested(const PassRow& pass, Graph& g, PassContext& context) {
 
 void run_row(const PassRow& pass, Graph& g, PassContext& context, bool check) {
   run_nested(pass, g, context);
+  if (g.extents->has_definitions()) rename_sizes(g);
   if (check) verify(g, Stage::portable, pass.name);
 }
 

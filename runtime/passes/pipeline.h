@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "ir/verify.h"
 #include "passes/passes.h"
 
 namespace tenon {
@@ -13,11 +14,7 @@ struct PassOptions {
   LoadLimits limits;
   Precision precision = Precision::model;
   int workers = 1;
-#ifdef NDEBUG
-  bool verify = false;
-#else
-  bool verify = true;  // after every pass
-#endif
+  bool verify = verifies();  // after every pass
 };
 
 struct PassRow {

@@ -26,17 +26,9 @@ void Sweep::arrive(NodeId n) {
 }
 
 void Sweep::infer_again(NodeId id) {
-  std::vector<Type> before;
-  for (ValueId v : graph.nodes[id].outputs) before.push_back(v == kNone ? Type{} : type(v));
-  infer(graph, id);
-  const Node& n = graph.nodes[id];
-  for (size_t i = 0; i < n.outputs.size(); ++i) {
-    if (n.outputs[i] == kNone) continue;
-    Type& now = graph.values[n.outputs[i]].type;
-    // Inference tells the shape; how a result is stored has been decided since.
-    if (before[i].quantisation && !now.quantisation) now.dtype = before[i].dtype, now.quantisation = before[i].quantisation;
-    if (!(now == before[i])) refine(n.outputs[i]);
-  }
+  if (!tenon::infer_again(graph, id)) return;
+  for (ValueId v : graph.nodes[id].outputs)
+    if (v != kNone) refine(v);
 }
 
 void Sweep::refine(ValueId v) {
@@ -81,7 +73,10 @@ void Sweep::replace(ValueId old, ValueId with) {
   if (output && !graph.is_input(with) && !graph.is_output(with)) graph.values[with].name = graph.values[old].name;
   release(old);
   forward_[static_cast<size_t>(old)] = with;
-  if (!(type(old) == type(with))) refine(with);
+  if (!(type(old) == type(with))) {
+    define_sizes(*graph.extents, type(old), type(with));
+    refine(with);
+  }
   change_uses(with, -1);
 }
 

@@ -17,8 +17,13 @@ void trim_captures(Graph& g) {
       bool read = false;
       for (const auto& sub : n.subgraphs) {
         const ValueId inside = sub->inputs[i - shift];
-        if (g.is_constant(captured)) sub->values[inside].constant = g.value(captured).constant, sub->values[inside].type = g.value(captured).type;
-        else read |= sub->uses()[static_cast<size_t>(inside)] > 0;
+        if (g.is_constant(captured)) {
+          define_sizes(*g.extents, sub->values[inside].type, g.value(captured).type);
+          sub->values[inside].constant = g.value(captured).constant;
+          sub->values[inside].type = g.value(captured).type;
+        } else {
+          read |= sub->uses()[static_cast<size_t>(inside)] > 0;
+        }
       }
       if (read) continue;
       n.inputs.erase(n.inputs.begin() + static_cast<int64_t>(i));

@@ -50,7 +50,7 @@ void widen_halves(Graph& g, PassContext& context) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     Node& n = g.nodes[i];
     if (n.op == &ops::cast && is_half(n.attributes.as<Cast>().to)) n.attributes = Cast{.to = DType::f32};
-    infer(g, static_cast<NodeId>(i));
+    infer_again(g, static_cast<NodeId>(i));
   }
   for (size_t i = 0; i < g.outputs.size(); ++i) {
     if (!is_half(results[i]) || g.is_input(g.outputs[i])) continue;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace tenon {
 namespace {
@@ -354,11 +355,25 @@ void Frame::place_output(int i) {
   point(in_output_, i, o.data);
 }
 
+// Throws Error(internal) where a symbol that sizes are made of has no value.
+void Frame::expect_symbols() const {
+  const Extents& e = *plan_->graph.extents;
+  std::set<int32_t> needed;
+  for (const std::vector<PlannedOperand>* list : {&plan_->operands, &plan_->inputs, &plan_->outputs})
+    for (const PlannedOperand& o : *list)
+      for (Dim d : o.geometry.size) e.add_atoms(d, needed);
+  for (const ContentPlan& c : plan_->contents)
+    for (Dim d : c.elements) e.add_atoms(d, needed);
+  for (int32_t row : needed)
+    if (e.is_symbol(row) && !set_[row]) throw Error(Code::internal, "no input gives the size " + e.text(Dim::of_row(row)));
+}
+
 void Frame::bind() {
   ++run_;
   const Extents& e = *plan_->graph.extents;
   const bool first = !bound_once_;
   if (first) {
+    expect_symbols();
     // Every symbol counts as changed.
     changed_ = e.symbols();
     changed_.insert(changed_.end(), data_rows_.begin(), data_rows_.end());

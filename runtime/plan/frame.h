@@ -98,6 +98,7 @@ class Frame {
   const Delta& delta(const std::vector<int32_t>& changed);
   void apply(const Delta& d, bool running);
   void choose(int32_t step);
+  void expect_symbols() const;
   void check(const Guard& g) const;
   // Whether the data that decide d are there: while binding, what comes from outside; while running, what steps have decided too.
   bool decided(Dim d, bool running) const;

@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "base/wipe.h"
+#include "ir/verify.h"
 #include "ops/cast.h"
 #include "plan/packing.h"
 #include "plan/verify_layouts.h"
@@ -39,8 +41,8 @@ class Boundless {
 
 class Planner {
  public:
-  Planner(Graph g, const PlanOptions& options, PackedWeights& packed, int planning)
-      : plan_(std::make_shared<Plan>()), packed_(packed), planning_(planning) {
+  Planner(Graph g, const PlanOptions& options, PackedWeights& packed, int planning, bool nested = false)
+      : plan_(std::make_shared<Plan>()), packed_(packed), planning_(planning), nested_(nested) {
     plan_->graph = std::move(g);
     plan_->options = options;
   }
@@ -52,6 +54,7 @@ class Planner {
     round_constants();
     plan_->selections = select(g, plan_->options);
     reorder_constants();
+    if (verifies() && !nested_) verify(g, Stage::selected, "lowering");
     if (const std::string wrong = layout_breach(g, plan_->selections); !wrong.empty()) throw Error(Code::internal, wrong);
     share_views();
     for (size_t i = 0; i < g.nodes.size(); ++i) add_step(static_cast<NodeId>(i));
@@ -63,6 +66,7 @@ class Planner {
     place_all();
     arrange();
     resolve_places();
+    find_awaited();
     summarise();
     return plan_;
   }
@@ -239,7 +243,7 @@ class Planner {
         for (Dim d : g.values[v].type.shape)
           if (!d.known() && g.extents->is_data(d.row())) s.sized_by_data = true;
     plan_->has_data_sizes |= s.sized_by_data;
-    for (const auto& sub : n.subgraphs) s.subplans.push_back(Planner(clone(*sub), plan_->options, packed_, planning_).run());
+    for (const auto& sub : n.subgraphs) s.subplans.push_back(Planner(clone(*sub), plan_->options, packed_, planning_, true).run());
     if (!s.kernels.empty()) pack(n, s);
     plan_->steps.push_back(std::move(s));
   }
@@ -434,6 +438,23 @@ class Planner {
     for (ValueId v : g.outputs) plan_->outputs.push_back(planned(v)), plan_->outputs.back().place = places_[root_[v]];
   }
 
+  // The run-time sizes of what each step reads, and those among the elements of shape values.
+  void find_awaited() {
+    const Extents& e = *graph().extents;
+    for (PlannedStep& s : plan_->steps) {
+      std::set<int32_t> rows;
+      for (int k = 0; k < s.sources; ++k) {
+        const PlannedOperand& o = plan_->operands[s.first_operand + k];
+        if (o.value == kNone || graph().values[o.value].type.container != Container::tensor) continue;
+        for (Dim d : o.geometry.size) e.add_atoms(d, rows);
+        if (o.place.kind == Place::content)
+          for (Dim d : plan_->contents[o.place.index].elements) e.add_atoms(d, rows);
+      }
+      for (int32_t row : rows)
+        if (e.is_data(row)) s.awaits.push_back(row);
+    }
+  }
+
   void summarise() {
     PlanSummary& all = plan_->summary;
     for (const PlannedStep& s : plan_->steps) {
@@ -457,6 +478,7 @@ class Planner {
   std::vector<Place> places_;
   PackedWeights& packed_;
   int planning_;
+  bool nested_;  // plans a subgraph, whose sizes come from outside too
   // What a step with packed weights packs. It reads them from there and nowhere else.
   static constexpr int kPackedSource = 1;
   std::map<std::pair<const WeightSource*, int64_t>, const void*> copies_;  // of constants that cannot be used where they lie

@@ -44,6 +44,7 @@ struct PlannedStep {
   std::vector<Reads> reads;
   std::vector<std::shared_ptr<const struct Plan>> subplans;
   bool sized_by_data = false;  // has a destination whose size is patched when the step has run
+  std::vector<int32_t> awaits;  // run-time sizes of its sources, which earlier steps decide
 };
 
 struct PlannedOperand {

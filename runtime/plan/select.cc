@@ -120,7 +120,7 @@ class Selector {
         std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return v != kNone && graph_.values[v].type.dtype == DType::string; });
     if (n.op->function != kNoFunction && n.epilogue.empty() && !strings) {
       Program p{static_cast<int>(n.inputs.size()), {{static_cast<Function>(n.op->function), {}}}};
-      for (int i = 0; i < p.operands; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i);
+      for (int i = 0; i < 3; ++i) p.rows[0].operand[i] = static_cast<int16_t>(i < p.operands ? i : -1);
       n.op = &ops::pointwise;
       n.attributes = Pointwise{std::move(p)};
     }

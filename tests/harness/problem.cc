@@ -103,6 +103,7 @@ class NoKernelFails : public testing::EmptyTestEventListener {
 };
 [[maybe_unused]] const bool kListening = [] {
   testing::UnitTest::GetInstance()->listeners().Append(new NoKernelFails);
+  setenv("TENON_VERIFY", "1", 0);  // also for the programs that tests start
   return true;
 }();
 

@@ -61,7 +61,7 @@ graph(%x: u8[1, 4] scale 0.02 zero 128, %y: s8[2, 3] scale [0.5, 0.25] zero [0, 
 
 TEST(Text, extents_are_read_back) {
   expect_round_trip(R"(
-graph(%x: f32[2*n + 1, floor(n, 2), min(n, 3), n*m - 4])
+graph(%x: f32[2*n + 1, floor(n, 2), min(n, 3), n*m - 4], %sizes: f32[n, m])
   %a = relu(%x)
   return %a
 )");
