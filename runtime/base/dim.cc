@@ -59,12 +59,16 @@ Extents::Polynomial Extents::polynomial(Dim d) const {
   return d.number() ? Polynomial{{d.number(), {}}} : Polynomial{};
 }
 
-Interval Extents::range_of(const Polynomial& p) const {
+namespace {
+
+// The range of a sum of products; `range_of_atom(row)` gives those of their factors.
+template <class Polynomial, class RangeOfAtom>
+Interval polynomial_range(const Polynomial& p, const RangeOfAtom& range_of_atom) {
   __int128 low = 0, high = 0;
-  for (const Term& t : p) {
+  for (const auto& t : p) {
     __int128 l = 1, h = 1;
     for (int32_t a : t.atoms) {
-      const Interval r = rows_[a].range;
+      const Interval r = range_of_atom(a);
       const __int128 c[] = {l * r.low, l * r.high, h * r.low, h * r.high};
       l = clamped(*std::min_element(c, c + 4)), h = clamped(*std::max_element(c, c + 4));
     }
@@ -72,6 +76,21 @@ Interval Extents::range_of(const Polynomial& p) const {
     low = clamped(low + std::min(l, h)), high = clamped(high + std::max(l, h));
   }
   return {static_cast<int64_t>(low), static_cast<int64_t>(high)};
+}
+
+}  // namespace
+
+Interval Extents::range_of(const Polynomial& p) const {
+  return polynomial_range(p, [&](int32_t row) { return rows_[row].range; });
+}
+
+// Of floor(a / b), where b is not 0.
+Interval Extents::quotient_range(Interval a, Interval b) {
+  if (b.low > 0)
+    return {std::min(floor_quotient(a.low, b.low), floor_quotient(a.low, b.high)),
+            std::max(floor_quotient(a.high, b.low), floor_quotient(a.high, b.high))};
+  if (a.low >= 0 && b.low >= 0) return {0, a.high};
+  return {-kFar, kFar};
 }
 
 Dim Extents::intern(Polynomial p) {
@@ -196,12 +215,7 @@ Dim Extents::floor_div(Dim a, Dim b) {
     if (by.known() && by.number() > 0) return floor_div(inner, mul(by, b));
   }
   const Interval x = range(a), y = range(b);
-  Interval r{-kFar, kFar};
-  if (y.low > 0)
-    r = {std::min(floor_quotient(x.low, y.low), floor_quotient(x.low, y.high)),
-         std::max(floor_quotient(x.high, y.low), floor_quotient(x.high, y.high))};
-  else if (x.low >= 0 && y.low >= 0) r = {0, x.high};
-  return atom(Atom::floor_div, a, b, "", r);
+  return atom(Atom::floor_div, a, b, "", quotient_range(x, y));
 }
 
 Dim Extents::mod(Dim a, Dim b) {
@@ -415,6 +429,30 @@ Dim Renaming::operator()(Dim d) {
     else open.insert(open.end(), missing.begin(), missing.end());
   }
   return renamed_.at(d.row());
+}
+
+Interval Extents::evaluate(int32_t row, const Interval* ranges) const {
+  const auto range_of_dim = [&](Dim d) { return d.known() ? Interval{d.number(), d.number()} : ranges[d.row()]; };
+  const Row& r = rows_[row];
+  Interval found{-kFar, kFar};
+  if (r.atom < 0) {
+    found = polynomial_range(r.polynomial, [&](int32_t atom) { return ranges[atom]; });
+  } else {
+    const AtomRow& at = atoms_[r.atom];
+    const Interval a = range_of_dim(at.a), b = range_of_dim(at.b);
+    switch (at.kind) {
+      case Atom::symbol: found = ranges[row]; break;
+      case Atom::data: found = {0, at.a.known() && at.a.number() < 0 ? kFar : a.high}; break;
+      case Atom::min: found = {std::min(a.low, b.low), std::min(a.high, b.high)}; break;
+      case Atom::max: found = {std::max(a.low, b.low), std::max(a.high, b.high)}; break;
+      case Atom::broadcast: found = {std::min(a.low, b.low), std::max(a.high, b.high)}; break;
+      case Atom::floor_div: found = quotient_range(a, b); break;
+      case Atom::mod: found = {0, std::max<int64_t>(0, b.high - 1)}; break;
+    }
+  }
+  // What is known for every value of the symbols holds too.
+  const int64_t low = std::max(found.low, r.range.low);
+  return {low, std::max(low, std::min(found.high, r.range.high))};
 }
 
 std::string Extents::text(Dim d) const {

@@ -83,6 +83,8 @@ class Extents {
   std::vector<int32_t> parts(int32_t row) const;
   // The row's value when those of all rows before it are known. Throws Error(limit) where it does not fit.
   int64_t evaluate(int32_t row, const int64_t* values) const;
+  // The least and the largest value that the row can have when the rows before it lie in `ranges`.
+  Interval evaluate(int32_t row, const Interval* ranges) const;
 
   // As printed: "n", "2*n + 1", "floor(n / 2)", "min(n, 3)".
   std::string text(Dim d) const;
@@ -110,6 +112,7 @@ class Extents {
   Dim intern(Polynomial p);
   Dim atom(Atom kind, Dim a, Dim b, std::string name, Interval range);
   Interval range_of(const Polynomial& p) const;
+  static Interval quotient_range(Interval a, Interval b);
   int32_t push(Row row);
   bool divide(const Polynomial& p, const Polynomial& divisor, Polynomial& quotient, Polynomial& rest) const;
   std::string key(const Polynomial& p) const;

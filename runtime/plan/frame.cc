@@ -27,7 +27,8 @@ void grow(Buffer& b, int64_t bytes, int64_t most, BindCounters& counters) {
 Frame::Frame(std::shared_ptr<const Plan> plan, int64_t memory_limit) : plan_(std::move(plan)), memory_limit_(memory_limit) {
   const Extents& e = *plan_->graph.extents;
   values_.assign(static_cast<size_t>(e.rows()), 0);
-  bounds_ = seen_ = values_;
+  seen_ = values_;
+  ranges_.assign(values_.size(), {0, 0});
   set_.assign(values_.size(), 0);
   by_data_ = lent_ = set_;
   for (int32_t row = 0; row < e.rows(); ++row) {
@@ -94,7 +95,8 @@ void Frame::set_value(int32_t row, int64_t value) {
   lent_[row] = true;
   if (set_[row] && values_[row] == value) return;
   set_[row] = true;
-  values_[row] = bounds_[row] = value;
+  values_[row] = value;
+  ranges_[row] = {value, value};
   changed_.push_back(row);
 }
 
@@ -164,16 +166,16 @@ const Delta& Frame::delta(const std::vector<int32_t>& changed) {
   auto made = std::make_unique<Delta>();
   Delta& d = *made;
   const Extents& e = *plan_->graph.extents;
-  std::vector<bool> touched(values_.size()), bound_touched(values_.size());
-  for (int32_t row : changed) touched[row] = bound_touched[row] = true;
+  std::vector<bool> touched(values_.size()), range_touched(values_.size());
+  for (int32_t row : changed) touched[row] = range_touched[row] = true;
   for (int32_t row = 0; row < e.rows(); ++row) {
     for (int32_t part : e.parts(row)) {
       if (part == row) continue;
-      if (e.is_data(row)) bound_touched[row] = bound_touched[row] || bound_touched[part];
-      else touched[row] = touched[row] || touched[part], bound_touched[row] = bound_touched[row] || bound_touched[part];
+      if (e.is_data(row)) range_touched[row] = range_touched[row] || range_touched[part];
+      else touched[row] = touched[row] || touched[part], range_touched[row] = range_touched[row] || range_touched[part];
     }
     if (touched[row] && !e.is_symbol(row) && !e.is_data(row)) d.rows.push_back(row);
-    if (plan_->has_data_sizes && bound_touched[row] && !e.is_symbol(row)) d.bound_rows.push_back(row);
+    if (plan_->has_data_sizes && range_touched[row] && !e.is_symbol(row)) d.range_rows.push_back(row);
   }
   const auto depends = [&](Dim x) { return !x.known() && touched[x.row()]; };
   const auto patch = [&](Operand& o, const PlannedOperand& p) {
@@ -195,7 +197,7 @@ const Delta& Frame::delta(const std::vector<int32_t>& changed) {
   }
   for (size_t i = 0; i < plan_->buffers.size(); ++i) {
     const Dim b = plan_->buffers[i].bytes;
-    if (!b.known() && !plan_->buffers[i].late && (touched[b.row()] || bound_touched[b.row()])) d.buffers.push_back(static_cast<int32_t>(i));
+    if (!b.known() && !plan_->buffers[i].late && (touched[b.row()] || range_touched[b.row()])) d.buffers.push_back(static_cast<int32_t>(i));
   }
   const std::vector<Guard>& guards = *plan_->graph.guards;
   for (size_t i = 0; i < guards.size(); ++i)
@@ -263,11 +265,8 @@ void Frame::apply(const Delta& d, bool running) {
     } catch (const Error&) { values_[row] = 0; }
   }
   if (!running)
-    for (int32_t row : d.bound_rows) {
-      if (!e.is_data(row)) bounds_[row] = e.evaluate(row, bounds_.data());
-      else if (const Dim b = e.bound(row); !b.known()) bounds_[row] = bounds_[b.row()];
-      else bounds_[row] = std::max<int64_t>(b.number(), 0);
-    }
+    for (int32_t row : d.range_rows)
+      if (!lent_[row]) ranges_[row] = e.evaluate(row, ranges_.data());
   // Guards over sizes that data decide hold only once those are there.
   for (int32_t i : d.guards) {
     const Guard& g = (*plan_->graph.guards)[i];
@@ -286,7 +285,7 @@ void Frame::apply(const Delta& d, bool running) {
   if (running) return fit();
   for (int32_t b : d.buffers) {
     const Dim bytes = plan_->buffers[b].bytes;
-    size_[b] = plan_->has_data_sizes ? bounds_[bytes.row()] : values_[bytes.row()];
+    size_[b] = plan_->has_data_sizes ? ranges_[bytes.row()].high : values_[bytes.row()];
     grown_ |= size_[b] > laid_[b];
   }
 }
@@ -374,6 +373,8 @@ void Frame::bind() {
   const bool first = !bound_once_;
   if (first) {
     expect_symbols();
+    for (const Guard& g : *plan_->graph.guards)
+      if (g.a.known() && g.b.known()) check(g);
     // Every symbol counts as changed.
     changed_ = e.symbols();
     changed_.insert(changed_.end(), data_rows_.begin(), data_rows_.end());
@@ -414,6 +415,9 @@ void Frame::decide(const PlannedOperand& o, const int64_t* size) {
     const Dim d = shape[i];
     if (d.known() || !e.is_data(d.row())) continue;
     if (values_[d.row()] == size[i] && set_[d.row()]) continue;
+    if (size[i] > ranges_[d.row()].high)
+      throw Error(Code::internal, "the size " + e.text(d) + " is " + std::to_string(size[i]) + ", more than its bound of " +
+                                      std::to_string(ranges_[d.row()].high));
     set_[d.row()] = true;
     values_[d.row()] = size[i];
     decided_.push_back(d.row());

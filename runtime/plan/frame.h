@@ -23,7 +23,7 @@ struct Delta {
     int32_t content, index, row;
   };
   std::vector<int32_t> rows;        // to be computed again
-  std::vector<int32_t> bound_rows;  // the same for the largest values, where data decide sizes
+  std::vector<int32_t> range_rows;  // whose range changes, where data decide sizes
   std::vector<Patch> patches;       // of sizes and strides
   std::vector<Element> elements;    // of shape values
   std::vector<int32_t> buffers;     // whose size changes
@@ -77,7 +77,7 @@ class Frame {
   const Operand& output_operand(int index) const { return outputs_[static_cast<size_t>(index)]; }
   // The size of a row, or its largest value where data decide it. After bind.
   int64_t largest(Dim d) const {
-    return d.known() ? d.number() : by_data_[static_cast<size_t>(d.row())] ? bounds_[static_cast<size_t>(d.row())] : value(d);
+    return d.known() ? d.number() : by_data_[static_cast<size_t>(d.row())] ? ranges_[static_cast<size_t>(d.row())].high : value(d);
   }
   std::vector<Step>& steps() { return steps_; }
   Operand& operand(int32_t i) { return operands_[static_cast<size_t>(i)]; }
@@ -112,7 +112,8 @@ class Frame {
 
   std::shared_ptr<const Plan> plan_;
   int64_t memory_limit_;
-  std::vector<int64_t> values_, bounds_;  // of the rows of the extents; bounds_ where data decide sizes
+  std::vector<int64_t> values_;           // of the rows of the extents
+  std::vector<Interval> ranges_;          // the same before data have decided, where they decide sizes
   std::vector<uint8_t> set_;              // symbols that have a value
   std::vector<int64_t> seen_;             // the run whose inputs gave the symbol
   std::vector<uint8_t> by_data_;          // rows that depend on a size that data decide
