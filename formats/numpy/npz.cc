@@ -135,8 +135,13 @@ Directory find_directory(std::string_view bytes) {
 void check_name(const std::string& name) {
   const auto bad = [&](const char* why) { refuse("the member \"" + printable(name) + "\" " + why); };
   if (name.size() <= 4 || name.compare(name.size() - 4, 4, ".npy") != 0) bad("is no .npy array");
-  if (name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) bad("has a name with a slash or a zero byte");
-  if (name.find("..") != std::string::npos) bad("has a name with \"..\"");
+  // Slashes belong to the names of tensors ("/encoder/Add_output_0"): no name ever becomes a path.
+  if (name.find('\0') != std::string::npos) bad("has a name with a zero byte");
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find_first_of("/\\", begin), name.size());
+    if (name.compare(begin, end - begin, "..") == 0) bad("has a name with the component \"..\"");
+    begin = end + 1;
+  }
 }
 
 void check_method(const Member& m) {
@@ -374,12 +379,6 @@ void write_end(Writer& w, uint64_t entries, uint64_t offset) {
   w.u16(0);
 }
 
-std::string member_name(std::string name) {
-  for (char& c : name)
-    if (c == '/' || c == '\\') c = '.';
-  return name + ".npy";
-}
-
 }  // namespace
 
 NamedTensors read_npz(std::string_view bytes, const LoadLimits& limits) {
@@ -413,7 +412,7 @@ std::string write_npz(const std::vector<std::pair<std::string, Tensor>>& tensors
   std::set<std::string> names;
   for (const auto& [name, tensor] : tensors) {
     const std::string data = write_npy(tensor);
-    Written m{member_name(name), static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size())), data.size(),
+    Written m{name + ".npy", static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size())), data.size(),
               w.size()};
     if (m.name.size() > 0xffff) throw Error(Code::bad_input, "a tensor's name has more than 65531 bytes");
     if (!names.insert(m.name).second) throw Error(Code::bad_input, "two tensors would both be written as \"" + printable(m.name) + "\"");

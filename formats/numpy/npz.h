@@ -20,7 +20,7 @@ using NamedTensors = std::vector<std::pair<std::string, OwnedTensor>>;
 NamedTensors read_npz(std::string_view bytes, const LoadLimits& limits = {});
 NamedTensors load_npz(const std::string& path, const LoadLimits& limits = {});
 
-// Stored, as numpy.savez writes. '/' and '\' in names become '.', since readers rightly refuse them.
+// Stored, as numpy.savez writes. Members have the names of the tensors, slashes included.
 std::string write_npz(const std::vector<std::pair<std::string, Tensor>>& tensors);
 void save_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& tensors);
 

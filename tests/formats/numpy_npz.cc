@@ -137,10 +137,10 @@ TEST(Npz, writes_what_it_reads) {
   const NamedTensors back = load_npz(path);
   std::filesystem::remove(path);
   ASSERT_EQ(back.size(), 2u);
-  EXPECT_EQ(back[0].first, "a.b");
+  EXPECT_EQ(back[0].first, "a/b");
   EXPECT_EQ(back[0].second.as<int64_t>()[1], 1LL << 60);
   EXPECT_EQ(text(back[1].second), "f32[0, 3]");
-  EXPECT_TRUE(hostile::refused("two tensors", 0, [&] { write_npz({{"a/b", a.view()}, {"a.b", a.view()}}); }));
+  EXPECT_TRUE(hostile::refused("two tensors", 0, [&] { write_npz({{"a/b", a.view()}, {"a/b", a.view()}}); }));
 }
 
 TEST(Npz, X51d_bombs_are_refused_before_they_are_inflated) {
@@ -179,7 +179,7 @@ TEST(Npz, X51e_contradictions) {
   EXPECT_TRUE(refuses(m, "flags"));
   m = stored("a.npy"), m.method = 12;
   EXPECT_TRUE(refuses(m, "compression method 12"));
-  for (const char* name : {"../a.npy", "/a.npy", "a/b.npy", "a\\b.npy", "..npy", "a", ".npy", "a..npy"})
+  for (const char* name : {"../a.npy", "a/../b.npy", "/../a.npy", "a\\..\\b.npy", "a", ".npy"})
     EXPECT_TRUE(refuses(stored(name), "the member")) << name;
   EXPECT_TRUE(refuses(stored(std::string("a\0b.npy", 7)), "zero byte"));
   EXPECT_TRUE(refuses(Zip{.members = {stored("a.npy"), stored("a.npy")}}, "there twice"));
@@ -193,6 +193,18 @@ TEST(Npz, X51e_contradictions) {
   EXPECT_TRUE(refuses(Zip{.members = {stored("a.npy")}, .comment = "x"}, "no .npz file"));
   m = stored("a.npy"), m.offset = 1 << 20;
   EXPECT_TRUE(refuses(m, "belong to no member"));
+}
+
+TEST(Npz, members_have_the_names_of_tensors) {
+  float value = 7;
+  const Tensor t{DType::f32, {1}, &value};
+  const std::vector<std::string> names{"/encoder/Add_output_0", "a/b", "a\\b", "a..b", "x:0", "\xc3\xa4"};
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const std::string& n : names) tensors.emplace_back(n, t);
+  const std::string bytes = write_npz(tensors);
+  const NamedTensors read = read_npz(bytes);
+  ASSERT_EQ(read.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(read[i].first, names[i]);
 }
 
 TEST(Npz, X51e_zip64_fields_that_lie) {
