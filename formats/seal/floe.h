@@ -1,5 +1,6 @@
-// FLOE, "Fast Lightweight Online Encryption" (C2SP; ePrint 2025/2275), with AES-256-GCM, HKDF-Expand-SHA-384 and a 32-byte IV:
-// a stream of segments of E bytes, each of which can be opened alone. Section 4 of the format page.
+// FLOE, "Fast Lightweight Online Encryption" (C2SP; ePrint 2025/2275), with AES-256-GCM,
+// HKDF-Expand-SHA-384 and a 32-byte IV: a stream of segments of E bytes, each of which can be
+// opened alone. Implements docs/sealed_format.md, section 4.
 #pragma once
 
 #include "formats/seal/crypto.h"

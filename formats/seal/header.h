@@ -1,4 +1,6 @@
-// The header of a sealed file: identity, core, key slots, signature records, digest and MAC. Sections 2, 6 and 7 of the format page.
+// The header of a sealed file: identity, core, key slots, signature records, digest and MAC.
+// Implements docs/sealed_format.md, sections 2, 6 and 7; the steps below are those of its section
+// 8.1.
 #pragma once
 
 #include <memory>
@@ -82,15 +84,18 @@ struct Header {
 };
 
 bool has_magic(View bytes);  // the first 8
-// Step 2 of opening, the part that sees only the first 4,096 bytes: every field before the slots. Returns H.
+// Section 8.1, step 2, the part that sees only the first 4,096 bytes: every field before the slots.
+// Returns H.
 size_t check_front(View front);
-// The rest of steps 2 and 3: digest, slots, signatures, zeros. `bytes` are H bytes whose front has been checked.
+// The rest of section 8.1, steps 2 and 3: digest, slots, signatures, zeros. `bytes` are H bytes
+// whose front has been checked.
 Header parse_header(Bytes bytes, int most_log_n);
 // One slot at the cursor, after the slots `before` it.
 Slot parse_slot(Cursor& slots, int most_log_n, std::span<const Slot> before);
 
-// Step 4: Error(seal_unsigned) if no record is by one of `signers`, Error(seal_bad_signature) if one of theirs does not verify.
-// Returns the signers whose records verify.
+// Section 8.1, step 4: Error(seal_unsigned) if no record is by one of `signers`,
+// Error(seal_bad_signature) if one of theirs does not verify. Returns the signers whose records
+// verify.
 std::vector<Block<32>> check_signatures(const Header& header, const std::vector<Block<32>>& signers);
 SignatureRecord sign_core(View core, View seed);
 bool signature_fits(View core, const SignatureRecord& record);

@@ -1,5 +1,6 @@
-// Strict JSON: UTF-8 without mark, no duplicate keys (compared after unescaping), integers 0..2^53-1 without sign, fraction,
-// exponent or leading zeros, no unpaired surrogate escapes, nothing after the value. Section 5 of the format page.
+// Strict JSON: UTF-8 without mark, no duplicate keys (compared after unescaping), integers
+// 0..2^53-1 without sign, fraction, exponent or leading zeros, no unpaired surrogate escapes,
+// nothing after the value. Implements the rules of docs/sealed_format.md, section 5.
 #pragma once
 
 #include <cstdint>

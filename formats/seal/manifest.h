@@ -1,4 +1,5 @@
-// The manifest: digests of the data segments, lengths of the blobs, the model, policy and metadata. Section 5 of the format page.
+// The manifest: digests of the data segments, lengths of the blobs, the model, policy and metadata.
+// Implements docs/sealed_format.md, section 5.
 #pragma once
 
 #include <optional>

@@ -90,7 +90,8 @@ namespace {
 
 FloeParameters parameters(const FileIdentity& identity) { return {.segment = (uint32_t{1} << identity.segment_log2()) + Floe::kOverhead}; }
 
-// Step 6. The bytes that are hashed are the bytes that are opened.
+// docs/sealed_format.md, section 8.1, step 6. The bytes that are hashed are the bytes that are
+// opened.
 void open_manifest(SealedFile::Open& open) {
   const Stream stream = manifest_stream(open.header);
   const int log2 = open.header.identity.segment_log2();
@@ -115,7 +116,7 @@ void open_manifest(SealedFile::Open& open) {
   open.manifest = parse_manifest(open.manifest_plain, open.header.identity);
 }
 
-// Step 7.
+// docs/sealed_format.md, section 8.1, step 7.
 void open_data_header(SealedFile::Open& open) {
   const Stream stream = data_stream(open.header);
   Block<Floe::kHeader> bytes;

@@ -1,4 +1,5 @@
-// What opening leaves, shared by reading, verifying and changing. Section 8.1 of the format page.
+// The state of an open file, shared by reading, verifying and changing. The steps below are those
+// of docs/sealed_format.md, section 8.1.
 #pragma once
 
 #include <atomic>
@@ -55,11 +56,12 @@ struct SealedFile::Open {
 
 System& system_of(const OpenOptions& options);
 
-// Step 1 (its second half for a file that is open), then steps 2 and 3.
+// Section 8.1, step 1 (its second half for a file that is open), then steps 2 and 3.
 File open_file(System& system, const std::string& path);
 void check_kind(const File& file);
 Header read_header(const File& file, int most_log_n);
-// Steps 1 to 7 for a file that is open already. The file key stays in `unlocked` only if `keep_file_key`.
+// Section 8.1, steps 1 to 7, for a file that is open already. The file key stays in `unlocked` only
+// if `keep_file_key`.
 std::unique_ptr<SealedFile::Open> open_steps(File file, const OpenOptions& options, bool keep_file_key);
 void open_steps(SealedFile::Open& open, const OpenOptions& options, bool keep_file_key);  // whose file is set
 

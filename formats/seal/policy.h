@@ -1,5 +1,6 @@
-// The policy of a sealed model and of a host: its grammar and its one function, decide. Section 9 of the format page. Who enforces it,
-// with which principals and clock, is runtime/trust's business.
+// The policy of a sealed model and of a host: its grammar and its one function, decide. Implements
+// docs/sealed_format.md, section 9; runtime/trust enforces it and supplies the principals and the
+// clock.
 #pragma once
 
 #include <cstdint>

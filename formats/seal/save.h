@@ -1,4 +1,4 @@
-// A file that appears under its name whole or not at all. Section 8.3 of the format page.
+// A file that appears under its name whole or not at all: docs/sealed_format.md, section 8.3.
 #pragma once
 
 #include "formats/seal/system.h"

@@ -1,8 +1,11 @@
-// The sealed model file (.tenon), format version 1: one model, encrypted and authenticated, with the keys of those who may open it,
-// signatures, and a policy. The container knows blobs, not tensors. Implements shared/SEALED_FORMAT.md to the byte.
+// The sealed model file (.tenon), format version 1: one model, encrypted and authenticated, with
+// the keys of those who may open it, signatures, and a policy. The container knows blobs, not
+// tensors. Implements docs/sealed_format.md to the byte; the sections named below are that
+// document's.
 //
-// Every function throws tenon::Error with a code of section 12 of that page. Bad files never crash, hang or take memory that the
-// page does not allow; nothing unauthenticated is handed out.
+// Every function throws tenon::Error with a code of docs/sealed_format.md, section 12. Bad files
+// never crash, hang or take memory that section 8.1 does not allow; nothing unauthenticated is
+// handed out.
 #pragma once
 
 #include <functional>
@@ -21,7 +24,8 @@ struct OpenOptions {
   int most_log_n = kMostLogN;      // up to 22 by choice of the caller
   std::chrono::milliseconds command_timeout{10'000};
   int threads = 0;  // that decrypt one read; 0: as many as there are cores
-  // Step 8 of opening: throws to refuse. Called once, before anything of the model can be read by the caller of open.
+  // docs/sealed_format.md, section 8.1, step 8: throws to refuse. Called once, before the caller of
+  // open can read anything of the model.
   std::function<void(const SealedFile&)> admit;
   System* system = nullptr;  // null: the real one; of files
 };
@@ -68,23 +72,24 @@ class SealedFile {
   View core() const;                                // what signatures cover
   uint64_t segments_opened() const;                 // data segments decrypted so far
 
-  struct Open;  // what steps 1 to 7 leave; for the other functions of the container
+  struct Open;  // the state after section 8.1, step 7; for the other functions of the container
   explicit SealedFile(std::unique_ptr<Open> open);
-  // Step 8: what is open, if options.admit lets it.
+  // Section 8.1, step 8: the open file, if options.admit lets it.
   static std::unique_ptr<SealedFile> admitted(std::unique_ptr<Open> open, const OpenOptions& options);
 
  private:
   std::unique_ptr<Open> open_;
 };
 
-// What anyone can see: steps 1 to 3, no key.
+// The part that needs no key: docs/sealed_format.md, section 8.1, steps 1 to 3.
 Header read_header(const std::string& path, const OpenOptions& options);
 
 // True if the file starts as a sealed file does. False for anything else that can be read.
 bool is_sealed(const std::string& path);
 
-// Reads the whole file. Without keys: steps 1 to 4, then both roots. With keys: steps 1 to 7, then every segment, its digest compared. No
-// policy is evaluated. Throws what is wrong; returns the signers whose records verified.
+// Reads the whole file, as docs/sealed_format.md, section 8.2, says. Without keys: section 8.1,
+// steps 1 to 4, then both roots. With keys: steps 1 to 7, then every segment, its digest compared.
+// No policy is evaluated. Throws the first failure; returns the signers whose records verified.
 std::vector<Block<32>> verify(const std::string& path, const OpenOptions& options);
 
 // ---- Writing ----
@@ -119,8 +124,9 @@ struct SlotChange {
   std::vector<Block<32>> remove_signatures;  // public keys
 };
 
-// Section 8.4: a new header, the same core and streams; both roots are compared while copying. `options.admit` decides about `share`.
-// Waits for another change of the same file to end. Throws Error(bad_usage) for a slot or signature that is not there.
+// docs/sealed_format.md, section 8.4: a new header, the same core and streams; both roots are
+// compared while copying. `options.admit` decides about `share`. Waits for another change of the
+// same file to end. Throws Error(bad_usage) for a slot or signature that is not there.
 void change(const std::string& path, const OpenOptions& options, const SlotChange& change);
 
 }  // namespace tenon::seal

@@ -1,4 +1,5 @@
-// Wrapping and unwrapping the file key, and the keys derived from it. Sections 3 and 6 of the format page.
+// Wrapping and unwrapping the file key, and the keys derived from it. Implements
+// docs/sealed_format.md, sections 3 and 6.
 #pragma once
 
 #include "formats/seal/header.h"
@@ -23,8 +24,9 @@ struct Unlocked {
   std::string principal;  // "key:...", "pass" or "cmd:..."
 };
 
-// Step 5 of opening: tries kinds in the order 1, 3, 4, 2, then file order, each with every key given for that kind. Compares the MAC.
-// Throws Error(seal_no_key), Error(seal_auth), Error(seal_key_source), Error(seal_limit).
+// docs/sealed_format.md, section 8.1, step 5: tries kinds in the order 1, 3, 4, 2, then file order,
+// each with every key given for that kind. Compares the MAC. Throws Error(seal_no_key),
+// Error(seal_auth), Error(seal_key_source), Error(seal_limit).
 Unlocked unlock(const Header& header, const KeyRing& keys, std::chrono::milliseconds command_timeout);
 
 // A slot to be made: what S is made of.

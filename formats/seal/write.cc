@@ -1,4 +1,4 @@
-// Sealing, and changing slots and signatures. Sections 8.3 and 8.4 of the format page.
+// Sealing, and changing slots and signatures: docs/sealed_format.md, sections 8.3 and 8.4.
 #include <fcntl.h>
 #include <sys/file.h>
 

@@ -18,7 +18,7 @@ enum class Code {
   resource,       // memory, device or thread not to be had
   io,             // the system refused a read or a write
   internal,       // a check found a bug of Tenon before it could give a wrong answer
-  // Codes of the sealed format, in the words of its page.
+  // The codes of docs/sealed_format.md, section 12.
   not_sealed,
   seal_version,
   seal_format,

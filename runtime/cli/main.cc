@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
     for (const auto& [sub, run] : commands)
       if (sub->parsed()) return run();
   } catch (const Error& e) {
-    // Codes of the sealed format are part of its page.
+    // The codes of docs/sealed_format.md, section 12, begin with k and are printed.
     const std::string code(name(e.code()));
     std::fprintf(stderr, "%s%s\n", e.what(), code.front() == 'k' ? (" (" + code + ")").c_str() : "");
     return exit_status(e.code());

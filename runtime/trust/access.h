@@ -1,5 +1,6 @@
-// What an open sealed model may be used for: its own policy and the host's, the principals, the clock, and the records that a policy
-// asks for. Section 9 of the sealed format's page. Dependencies: trust sits on formats/seal and never the other way.
+// What an open sealed model may be used for: its own policy and the host's, the principals, the
+// clock, and the records that a policy asks for. Implements docs/sealed_format.md, section 9.
+// Dependencies: trust sits on formats/seal and never the other way.
 #pragma once
 
 #include <atomic>
@@ -83,8 +84,9 @@ class Access {
   std::optional<Operation> opened_for_;
 };
 
-// A sealed file opened for an operation: section 8.1 with its step 8. Failures before the policy is known are recorded as a failed
-// load where the host's policy asks for records.
+// A sealed file opened for an operation: docs/sealed_format.md, section 8.1, step 8 included.
+// Failures before the policy is known are recorded as a failed load where the host's policy asks
+// for records.
 struct Opened {
   std::unique_ptr<seal::SealedFile> file;
   std::shared_ptr<Access> access;
@@ -92,7 +94,7 @@ struct Opened {
 Opened open(const std::string& path, seal::OpenOptions options, const Host& host, Operation operation);
 Opened open(seal::View container, seal::OpenOptions options, const Host& host, Operation operation);  // in memory
 
-// Section 8.4 with the right `share`.
+// Changes slots and signatures, which needs the right `share`: docs/sealed_format.md, section 8.4.
 void change(const std::string& path, seal::OpenOptions options, const Host& host, const seal::SlotChange& change);
 
 }  // namespace tenon::trust

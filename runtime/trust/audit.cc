@@ -31,7 +31,8 @@ void put(std::string& out, const char* field, std::string_view value, size_t mos
   append_json(out, value, most);
 }
 
-// The fields of a record, in the order of the page. `request` is cut further where the line would be too long.
+// The fields of a record, in the order of docs/sealed_format.md, section 10. `request` is cut
+// further where the line would be too long.
 std::string fields_of(const AuditRecord& r, size_t most_request) {
   std::string out;
   put(out, "file", r.file);

@@ -1,4 +1,5 @@
-// The audit log: one JSON line a record, chained by hashes, with signed checkpoints. Section 10 of the sealed format's page.
+// The audit log: one JSON line a record, chained by hashes, with signed checkpoints. Implements
+// docs/sealed_format.md, section 10.
 #pragma once
 
 #include <condition_variable>

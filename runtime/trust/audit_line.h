@@ -1,4 +1,4 @@
-// The form of one line of an audit log.
+// The form of one line of an audit log: docs/sealed_format.md, section 10.
 #pragma once
 
 #include "formats/seal/bytes.h"

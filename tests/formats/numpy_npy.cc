@@ -1,3 +1,5 @@
+// The .npy reader and writer. The identifier in a test's name (X51, X51a ...) is a case of
+// docs/loader_attacks.md.
 #include "formats/numpy/npy.h"
 
 #include <gtest/gtest.h>

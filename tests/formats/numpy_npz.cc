@@ -1,3 +1,5 @@
+// The .npz reader and writer. The identifier in a test's name (X51d ...) is a case of
+// docs/loader_attacks.md.
 #include "formats/numpy/npz.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// External data of ONNX. The identifier in a test's name (X01 ...) is a case of
+// docs/loader_attacks.md.
 #include "formats/onnx/external.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-// Models that are well-formed bytes and hostile graphs: names, functions, opsets, operators.
+// Models that are well-formed bytes and hostile graphs: names, functions, opsets, operators. The
+// identifier in a test's name (X33 ...) is a case of docs/loader_attacks.md.
 #include <gtest/gtest.h>
 
 #include "formats/formats.h"

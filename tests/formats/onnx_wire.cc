@@ -1,3 +1,5 @@
+// The bytes of ONNX: messages, tensors, data files. The identifier in a test's name (X31 ...) is a
+// case of docs/loader_attacks.md.
 #include <gtest/gtest.h>
 
 #include <cstring>

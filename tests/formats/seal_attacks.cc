@@ -1,4 +1,5 @@
-// Attacks on the bytes of a container: cases E01 to E22 of the format page, by their numbers.
+// Attacks on the bytes of a container. The identifier in a test's name (E01, E33 ...) is a case of
+// docs/sealed_format.md, section 14.
 #include <set>
 
 #include "formats/seal_disk.h"
@@ -16,7 +17,7 @@ Bytes small() {
                      .system = nullptr});
 }
 
-// E01: every bit, every segment opened; three times.
+// docs/sealed_format.md, case E01: every bit, every segment opened; three times.
 TEST(SealAttack, E01_no_flipped_bit_is_accepted) {
   const Bytes original = small();
   ASSERT_EQ(outcome_of(original), "ok");
@@ -62,7 +63,8 @@ uint64_t load(const Bytes& file, const Field& field) {
   return out;
 }
 
-// E02: header and slot fields at their extremes, plain, fixed up and keyed.
+// docs/sealed_format.md, case E02: header and slot fields at their extremes, plain, fixed up and
+// keyed.
 TEST(SealAttack, E02_fields_at_their_extremes_are_refused_by_name_or_legal) {
   const Bytes original =
       made_bytes({.blobs = {100}, .model = "m", .policy = {}, .metadata = {}, .segment_log2 = 12, .signers = {1}, .system = nullptr});
@@ -236,7 +238,8 @@ TEST(SealAttack, E09_an_old_header_opens_for_the_old_holder_only) {
   EXPECT_EQ(open_and_read(Disk::path("m.tenon"), {.keys = &stranger, .system = &disk}), "kSealNoKey");
 }
 
-// E10, E11: refused on the header alone: no slot is tried, nothing after the header is read.
+// docs/sealed_format.md, cases E10 and E11: refused on the header alone. No slot is tried, nothing
+// after the header is read.
 TEST(SealAttack, E10_E11_header_limits_come_before_any_work) {
   const Bytes original = small();
   const auto with = [&](size_t offset, std::initializer_list<int> bytes) {
@@ -393,7 +396,8 @@ TEST(SealAttack, E15_E16_nothing_random_is_used_twice) {
   }
 }
 
-// E16: ten million segments of a stream, each with a nonce that none had before it, under ten keys that all differ.
+// docs/sealed_format.md, case E16: ten million segments of a stream, each with a nonce that none
+// had before it, under ten keys that all differ.
 TEST(SealAttack, E16_ten_million_segments_use_no_key_and_nonce_twice) {
   class Counting : public System {
    public:
@@ -585,7 +589,7 @@ TEST(SealAttack, E21_E22_a_key_holder_alters_weights) {
   EXPECT_EQ(outcome_of(forged, signer), "kSealBadSignature");
 }
 
-// E33: one AES key serves 2^20 segments, then the next.
+// docs/sealed_format.md, case E33: one AES key serves 2^20 segments, then the next.
 TEST(SealAttack, E33_the_key_changes_after_a_million_segments) {
   const Floe floe({.segment = 4128}, secret(1), ascii("aad"), block<32>(secret(2)));
   constexpr uint64_t kEdge = uint64_t{1} << 20;
@@ -604,7 +608,8 @@ TEST(SealAttack, E33_the_key_changes_after_a_million_segments) {
   }
 }
 
-// E36: whatever an authentic sender writes as manifest is an error or a legal manifest.
+// docs/sealed_format.md, case E36: whatever an authentic sender writes as manifest is an error or a
+// legal manifest.
 TEST(SealAttack, E36_mutated_manifests_behind_a_known_key) {
   std::mt19937 random(7);
   Plain plain;

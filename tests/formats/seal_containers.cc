@@ -1,4 +1,5 @@
-// The containers, decisions and key strings that an independent implementation of the format page wrote.
+// The containers, decisions and key strings that an independent implementation of
+// docs/sealed_format.md wrote; its section 14 says where they lie.
 #include "formats/seal_common.h"
 
 namespace tenon::seal {

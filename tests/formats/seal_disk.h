@@ -328,7 +328,8 @@ struct Forgery {
   }
 };
 
-// A manifest from sections, placed as the format says; entries are then free to edit.
+// A manifest from sections, placed as docs/sealed_format.md, section 5, says; entries are then free
+// to edit.
 struct Sections {
   std::vector<std::pair<uint32_t, Bytes>> list;
 

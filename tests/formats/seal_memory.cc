@@ -1,4 +1,5 @@
-// Case E34 of the format page: every allocation of the container fails once, ours and OpenSSL's.
+// docs/sealed_format.md, case E34: every allocation of the container fails once, ours and
+// OpenSSL's.
 #include "formats/seal_disk.h"
 #include "harness/allocations.h"
 

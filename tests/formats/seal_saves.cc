@@ -1,4 +1,5 @@
-// Saving and changing on systems that fail, stop, or lose what was not synced: cases E27 and E28 of the format page.
+// Saving and changing on systems that fail, stop, or lose what was not synced:
+// docs/sealed_format.md, cases E27 and E28.
 #include <signal.h>
 #include <sys/wait.h>
 

@@ -1,4 +1,5 @@
-// Keys: where they come from, and that nothing of them is left behind. Cases E29 and E32 of the format page.
+// Keys: where they come from, and that nothing of them is left behind. E29 and E32 are cases of
+// docs/sealed_format.md, section 14.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,7 +15,8 @@
 namespace tenon::seal {
 namespace {
 
-// E29. A file sealed with a random key, which lies in `key_file`, and what must not be found of it.
+// For docs/sealed_format.md, case E29: a file sealed with a random key, which lies in `key_file`,
+// and what must not be found of it.
 Needles sealed_needles(const std::string& path, const std::string& key_file) {
   Secret key(32);
   random_private_bytes(real_system(), key.span());
@@ -159,8 +161,9 @@ TEST(SealSystem, signing_keys_are_pem_or_hex) {
   EXPECT_EQ(outcome([] { signer_from_text("nonsense"); }), "kSealKeySource");
 }
 
-// E32: a comparison takes as long for 0 equal leading bytes as for all but the last. Welch's t over interleaved batches; a difference in
-// the code shows in every attempt, one of the machine does not.
+// docs/sealed_format.md, case E32: a comparison takes as long for 0 equal leading bytes as for all
+// but the last. Welch's t over interleaved batches; a difference in the code shows in every
+// attempt, one of the machine does not.
 class Timing {
  public:
   // `compare` compares the right bytes with those at `place`, which differ from the first byte on, or in the last alone: written there

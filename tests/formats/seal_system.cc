@@ -1,4 +1,5 @@
-// Attacks through the operating system: cases E24 to E37 of the format page, by their numbers.
+// Attacks through the operating system. The identifier in a test's name (E24 ... E37) is a case of
+// docs/sealed_format.md, section 14.
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -123,7 +124,8 @@ TEST(SealSystem, a_refusal_by_admit_leaves_the_file_alone) {
   EXPECT_EQ(outcome([&] { verify(path, options); }), "ok") << "no policy is evaluated";
 }
 
-// E24: a file that changes while it is read gives its old bytes or an error.
+// docs/sealed_format.md, case E24: a file that changes while it is read gives its old bytes or an
+// error.
 TEST(SealSystem, E24_a_file_changed_while_it_is_read) {
   const Folder folder;
   const std::string path = folder / "m.tenon";
@@ -206,7 +208,8 @@ TEST(SealSystem, E26_short_reads_interrupts_and_failed_reads) {
   }
 }
 
-// E30: a container with one external slot, and commands that misbehave when they unwrap.
+// For docs/sealed_format.md, case E30: a container with one external slot, and commands that
+// misbehave when they unwrap.
 TEST(SealSystem, E30_key_commands_that_misbehave) {
   const Folder folder;
   const std::string path = folder / "m.tenon", left = folder / "left", seen = folder / "seen";
@@ -316,7 +319,8 @@ TEST(SealSystem, many_open_files_are_read_by_many_threads) {
   }
 }
 
-// E37: the segment changes on disk between the check of its digest and its decryption.
+// docs/sealed_format.md, case E37: the segment changes on disk between the check of its digest and
+// its decryption.
 TEST(SealSystem, E37_the_private_copy_decides) {
   Disk disk;
   Made made{.blobs = {3 * 4096}, .signers = {1}};

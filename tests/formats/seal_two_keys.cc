@@ -1,5 +1,5 @@
-// Case E13 of the format page: a wrapped file key that AES-GCM takes under two keys. GCM does not commit to its key, the check of the slot
-// does.
+// docs/sealed_format.md, case E13: a wrapped file key that AES-GCM takes under two keys. GCM does
+// not commit to its key, the check of the slot does.
 #include "formats/seal/slots.h"
 #include "formats/seal_common.h"
 

@@ -1,4 +1,5 @@
-// Published answers: FLOE, Wycheproof, CCTV.
+// Published answers: FLOE, Wycheproof, CCTV. docs/sealed_format.md, section 14, says where they
+// lie.
 #include <openssl/evp.h>
 
 #include <algorithm>

@@ -1,6 +1,8 @@
-// libFuzzer target of the sealed container: what a file, a sender who knows the file key, or a log may hold. The first byte picks the
-// parser. Anything but a tenon::Error that leaves one is a finding. Built with clang's -fsanitize=fuzzer,address,undefined. Where
-// TENON_FUZZ_SEEDS names a folder, it first writes one good input of each kind there.
+// libFuzzer target of the sealed container (docs/sealed_format.md, case E36 included): what a file,
+// a sender who knows the file key, or a log may hold. The first byte picks the parser. Anything but
+// a tenon::Error that leaves one is a finding. Built with clang's
+// -fsanitize=fuzzer,address,undefined. Where TENON_FUZZ_SEEDS names a folder, it first writes one
+// good input of each kind there.
 #include <unistd.h>
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Who may use a sealed model: cases E23, E35 and E39 of the sealed format's page.
+// Who may use a sealed model: docs/sealed_format.md, section 9, with cases E23, E35 and E39.
 #include "runtime/trust/access.h"
 
 #include "formats/seal_disk.h"

@@ -1,4 +1,4 @@
-// The audit log: the published logs, and case E40 of the sealed format's page.
+// The audit log: the published logs, and docs/sealed_format.md, case E40.
 #include "runtime/trust/audit.h"
 
 #include <sys/wait.h>
@@ -100,7 +100,7 @@ TEST(Audit, writes_what_it_verifies) {
   EXPECT_EQ(verdict(lines, public_key(), "nonsense\n"), 3);
   EXPECT_EQ(verdict({lines.begin(), lines.begin() + 8}, public_key(), witness), 2) << "cut at a checkpoint, noticed by the witness";
   EXPECT_EQ(verdict({lines.begin(), lines.begin() + 8}, public_key()), 0);
-  // The record of a run has the fields of the page, in its order.
+  // The record of a run has the fields of docs/sealed_format.md, section 10, in that order.
   EXPECT_NE(lines[6].find(R"("ev":"run","file":")" + std::string(64, 'a') +
                           R"(","model":"acme/ocr","who":"user:alice","req":"r0","in":3072,"out":40,"ms":2,"ok":true,"err":""})"),
             std::string::npos);

@@ -270,7 +270,7 @@ Ended tool(const std::string& arguments) {
   for (size_t n; (n = fread(part, 1, sizeof part, pipe)) > 0;) out.text.append(part, n);
   const int status = pclose(pipe);
   out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  for (const uint8_t key : {0, 1}) {  // E29: whatever is printed, keys are not
+  for (const uint8_t key : {0, 1}) {  // docs/sealed_format.md, case E29: no key is ever printed
     EXPECT_EQ(out.text.find(seal::hex(secret(key))), std::string::npos) << arguments;
     EXPECT_EQ(out.text.find(seal::text(secret(key))), std::string::npos) << arguments;
   }
@@ -409,7 +409,8 @@ TEST(Enforcement, tools_work_where_all_is_allowed_and_text_reaches_a_disk_only_w
   }
 }
 
-// A tool that was given a key leaves no core dump, wherever it dies.
+// docs/sealed_format.md, case E29: a tool that was given a key leaves no core dump, wherever it
+// dies.
 TEST(Enforcement, E29_tools_leave_no_core_dump) {
   if (!kProgramRuns) GTEST_SKIP() << "the program does not run on this machine without an emulator";
   const Tools tools;

@@ -104,7 +104,7 @@ TEST(SealedModel, is_recognised_by_its_content_and_its_name) {
   };
   EXPECT_EQ(load(sealed), "ok");
   EXPECT_EQ(load(bare), "ok");
-  EXPECT_EQ(load(posing), "kNotSealed");  // E35
+  EXPECT_EQ(load(posing), "kNotSealed");  // docs/sealed_format.md, case E35
   EXPECT_EQ(load(bare, [](SealedOptions& s) { s.require_sealed = true; }), "kNotSealed");
   EXPECT_EQ(load(bare, [](SealedOptions& s) { s.expect_model = "acme/branch"; }), "kNotSealed");
   EXPECT_EQ(load(bare, [](SealedOptions& s) { s.min_release = 0; }), "kNotSealed");
@@ -239,7 +239,8 @@ TEST(SealedModel, sparse_and_external_data_and_bools_and_strings_come_through) {
   EXPECT_NE(expected.find("first second"), std::string::npos);
 }
 
-// E29 for a whole model: weights of every kind are gone with it, and no file has them.
+// docs/sealed_format.md, case E29, for a whole model: weights of every kind are gone with it, and
+// no file has them.
 TEST(SealedModel, E29_no_weights_are_left_in_memory_or_files) {
   const Folder folder;
   constexpr unsigned kSeed = 1000;  // weights that no other test has
