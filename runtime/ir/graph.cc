@@ -22,7 +22,11 @@ int64_t known_count(const Shape& shape) {
 
 }  // namespace
 
-const void* Constant::view() const { return strings ? strings->data() : source->view(offset, bytes); }
+const void* Constant::view() const {
+  static const std::string nothing;
+  if (strings) return strings->empty() ? &nothing : strings->data();
+  return source->view(offset, bytes);
+}
 
 Graph::Graph() : extents(std::make_shared<Extents>()), guards(std::make_shared<std::vector<Guard>>()) {}
 

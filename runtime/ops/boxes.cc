@@ -260,8 +260,11 @@ void reference_det(Reference& n) {
 }  // namespace
 const Op ops::non_max_suppression{
     .name = "non_max_suppression", .attributes = Attributes::make<NonMaxSuppression>, .infer = infer_suppression, .reference = reference_suppression};
-const Op ops::center_crop_pad{
-    .name = "center_crop_pad", .attributes = Attributes::make<CenterCropPad>, .infer = infer_crop, .reference = reference_crop};
+const Op ops::center_crop_pad{.name = "center_crop_pad",
+                              .attributes = Attributes::make<CenterCropPad>,
+                              .infer = infer_crop,
+                              .reference = reference_crop,
+                              .takes = kStrings | kComplex};
 const Op ops::columns_to_image{.name = "columns_to_image",
                                .attributes = Attributes::make<ColumnsToImage>,
                                .infer = infer_columns,

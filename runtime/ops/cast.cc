@@ -146,6 +146,6 @@ void reference_bit_cast(Reference& n) {
 }
 
 }  // namespace
-const Op ops::cast{.name = "cast", .attributes = Attributes::make<Cast>, .infer = infer_cast, .reference = reference_cast};
+const Op ops::cast{.name = "cast", .attributes = Attributes::make<Cast>, .infer = infer_cast, .reference = reference_cast, .takes = kStrings};
 const Op ops::bit_cast{.name = "bit_cast", .attributes = Attributes::make<BitCast>, .infer = infer_bit_cast, .reference = reference_bit_cast};
 }  // namespace tenon

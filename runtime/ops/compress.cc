@@ -50,5 +50,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::compress{.name = "compress", .attributes = Attributes::make<Compress>, .infer = infer, .reference = reference};
+const Op ops::compress{
+    .name = "compress", .attributes = Attributes::make<Compress>, .infer = infer, .reference = reference, .takes = kStrings | kComplex};
 }  // namespace tenon

@@ -56,5 +56,6 @@ void infer_append(Inference& n) {
 }  // namespace
 const Op ops::concat{.name = "concat", .attributes = Attributes::make<Concat>, .infer = infer, .reference = reference, .moves = true};
 // The same, where the first source and the result are windows of one room: the rows of the first are where they belong.
-const Op ops::append{.name = "append", .attributes = Attributes::make<Concat>, .infer = infer_append, .reference = reference};
+const Op ops::append{
+    .name = "append", .attributes = Attributes::make<Concat>, .infer = infer_append, .reference = reference, .takes = kStrings | kComplex};
 }  // namespace tenon

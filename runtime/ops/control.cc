@@ -129,6 +129,10 @@ void reference_loop(Reference& n) {
 }
 
 }  // namespace
-const Op ops::if_{.name = "if", .infer = infer_if, .reference = reference_if};
-const Op ops::loop{.name = "loop", .attributes = Attributes::make<Loop>, .infer = infer_loop, .reference = reference_loop};
+const Op ops::if_{.name = "if", .infer = infer_if, .reference = reference_if, .takes = kStrings | kComplex | kContainers};
+const Op ops::loop{.name = "loop",
+                   .attributes = Attributes::make<Loop>,
+                   .infer = infer_loop,
+                   .reference = reference_loop,
+                   .takes = kStrings | kComplex | kContainers};
 }  // namespace tenon

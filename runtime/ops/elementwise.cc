@@ -172,7 +172,6 @@ void infer_function(Inference& n, Function f) {
 
 namespace {
 
-// Strings are compared and picked, never computed with.
 void reference_strings(Reference& n, Function f, const std::vector<std::vector<int64_t>>& strides) {
   Array& dst = n.out[0];
   for (Walk at(dst.shape); at.more(); at.next()) {
@@ -220,6 +219,9 @@ void reference(Reference& n) {
   }
 }
 
+// Strings are compared and picked, never computed with.
+constexpr uint8_t takes(Function f) { return f == Function::equal || f == Function::where ? kStrings : 0; }
+
 constexpr Exactness exactness(float ulp) { return ulp == 0 ? Exactness{Exactness::bitwise, 0} : Exactness{Exactness::ulp, ulp}; }
 
 }  // namespace
@@ -229,7 +231,8 @@ constexpr Exactness exactness(float ulp) { return ulp == 0 ? Exactness{Exactness
                       .infer = [](Inference& n) { infer_function(n, Function::name_); }, \
                       .reference = reference,                                            \
                       .exactness = exactness(ulp_),                                      \
-                      .function = static_cast<int>(Function::name_)};
+                      .function = static_cast<int>(Function::name_),                     \
+                      .takes = takes(Function::name_)};
 #define ROW(name, arity, body, low, high, ulp) TENON_OP(name, ulp)
 #define REAL(name, arity, body, low, high, ulp) TENON_OP(name, ulp)
 #define WHOLE(name, arity, body, low, high, ulp) TENON_OP(name, ulp)

@@ -16,5 +16,5 @@ void infer(Inference& n) {
 void reference(Reference& n) { n.out[0] = *n.in[0]; }
 
 }  // namespace
-const Op ops::identity{.name = "identity", .infer = infer, .reference = reference, .view = true, .moves = true};
+const Op ops::identity{.name = "identity", .infer = infer, .reference = reference, .view = true, .moves = true, .takes = kContainers};
 }  // namespace tenon

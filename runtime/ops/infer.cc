@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 
 #include "base/wipe.h"
 #include "ops/op.h"
@@ -31,25 +30,20 @@ Array array_of(const std::vector<Dim>& content, const Type& type) {
   return a;
 }
 
-// Sequences and optionals are taken by few ops; the others would see an array without elements.
-void expect_tensors(const Graph& g, const Node& node) {
-  static const std::set<const Op*> kTakeContainers{&ops::identity,
-                                                   &ops::reorder,
-                                                   &ops::if_,
-                                                   &ops::loop,
-                                                   &ops::sequence_at,
-                                                   &ops::sequence_insert,
-                                                   &ops::sequence_erase,
-                                                   &ops::sequence_length,
-                                                   &ops::concat_from_sequence,
-                                                   &ops::optional,
-                                                   &ops::optional_has_element,
-                                                   &ops::optional_get_element};
-  if (kTakeContainers.count(node.op)) return;
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i] != kNone && g.values[node.inputs[i]].type.container != Container::tensor)
-      throw Error(Code::bad_model,
-                  "input " + std::to_string(i) + " of " + std::string(node.op->name) + " is a sequence or an optional, not a tensor");
+// Refuses what the reference of the op would misread: a container has no elements of its own, a string no cell, a complex number two.
+void expect_taken(const Graph& g, const Node& node) {
+  const Op& op = *node.op;
+  const uint8_t takes = static_cast<uint8_t>(op.takes | (op.moves ? kStrings | kComplex : 0));
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == kNone) continue;
+    const Type& t = g.values[node.inputs[i]].type;
+    const auto refuse = [&](const char* what) {
+      throw Error(Code::bad_model, "input " + std::to_string(i) + " of " + std::string(op.name) + " is " + what);
+    };
+    if (t.container != Container::tensor && !(takes & kContainers)) refuse("a sequence or an optional, expected a tensor");
+    if (t.dtype == DType::string && !(takes & kStrings)) refuse("a tensor of strings, expected numbers or bool");
+    if (is_complex(t.dtype) && !(takes & kComplex)) refuse("a tensor of complex numbers, expected real numbers or bool");
+  }
 }
 
 // Runs the reference on extents, for ops that move elements and scalar functions; leaves contents empty where it cannot.
@@ -240,7 +234,7 @@ void infer(Graph& g, NodeId id) {
   Inference n(g, node);
   within([&] { return place_of(node); },
          [&] {
-           expect_tensors(g, node);
+           expect_taken(g, node);
            node.op->infer(n);
            if (n.types.size() < node.outputs.size())
              throw Error(Code::not_supported, "output " + std::to_string(n.types.size()) + " of " + std::string(node.op->name) + " does not exist");
@@ -374,7 +368,7 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
   Inference n(g, copy);
   within([&] { return place_of(node); },
          [&] {
-           expect_tensors(g, copy);
+           expect_taken(g, copy);
            node.op->infer(n);
          });
   return n.types;

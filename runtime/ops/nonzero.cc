@@ -29,5 +29,5 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::nonzero{.name = "nonzero", .infer = infer, .reference = reference};
+const Op ops::nonzero{.name = "nonzero", .infer = infer, .reference = reference, .takes = kStrings | kComplex};
 }  // namespace tenon

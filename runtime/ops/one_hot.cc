@@ -46,5 +46,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::one_hot{.name = "one_hot", .attributes = Attributes::make<OneHot>, .infer = infer, .reference = reference};
+const Op ops::one_hot{
+    .name = "one_hot", .attributes = Attributes::make<OneHot>, .infer = infer, .reference = reference, .takes = kStrings | kComplex};
 }  // namespace tenon

@@ -143,6 +143,9 @@ struct Exactness {
 // Whether and how an op belongs to the scalar functions.
 inline constexpr int kNoFunction = -1;
 
+// What an op takes beside tensors of numbers and bool; a set of flags.
+inline constexpr uint8_t kStrings = 1, kComplex = 2, kContainers = 4;
+
 struct Op {
   std::string_view name;
   Attributes (*attributes)() = Attributes::make<None>;  // defaults
@@ -157,6 +160,8 @@ struct Op {
   std::vector<ValueId> (*decompose)(Rewriter&, const Node&) = nullptr;
   int function = kNoFunction;  // a row of elementwise.inc
   bool effects = false;        // random numbers: never folded, merged or run twice
+  // Element types and containers beside tensors of numbers and bool. What only moves elements takes strings and complex numbers anyway.
+  uint8_t takes = 0;
 };
 
 // All ops: a name for every line of ops.inc and every row of elementwise.inc.

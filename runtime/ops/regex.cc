@@ -325,5 +325,6 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::regex_match{.name = "regex_match", .attributes = Attributes::make<RegexMatch>, .infer = infer, .reference = reference};
+const Op ops::regex_match{
+    .name = "regex_match", .attributes = Attributes::make<RegexMatch>, .infer = infer, .reference = reference, .takes = kStrings};
 }  // namespace tenon

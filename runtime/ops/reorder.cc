@@ -14,5 +14,5 @@ void reference(Reference& n) { n.out[0] = *n.in[0]; }
 
 }  // namespace
 // A copy, perhaps into another layout: the types of both sides say which.
-const Op ops::reorder{.name = "reorder", .infer = infer, .reference = reference, .moves = true};
+const Op ops::reorder{.name = "reorder", .infer = infer, .reference = reference, .moves = true, .takes = kContainers};
 }  // namespace tenon

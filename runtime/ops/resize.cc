@@ -246,6 +246,10 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::resize{
-    .name = "resize", .attributes = Attributes::make<Resize>, .infer = infer, .reference = reference, .exactness = {Exactness::relative, 1e-5}};
+const Op ops::resize{.name = "resize",
+                     .attributes = Attributes::make<Resize>,
+                     .infer = infer,
+                     .reference = reference,
+                     .exactness = {Exactness::relative, 1e-5},
+                     .takes = kStrings};
 }  // namespace tenon

@@ -136,12 +136,17 @@ const Op ops::scatter_elements{.name = "scatter_elements",
                                .attributes = Attributes::make<ScatterElements>,
                                .infer = infer_elements,
                                .reference = reference_elements,
-                               .exactness = {Exactness::relative, 1e-6}};
+                               .exactness = {Exactness::relative, 1e-6},
+                               .takes = kStrings | kComplex};
 const Op ops::scatter_nd{.name = "scatter_nd",
                          .attributes = Attributes::make<ScatterNd>,
                          .infer = infer_nd,
                          .reference = reference_nd,
-                         .exactness = {Exactness::relative, 1e-6}};
-const Op ops::tensor_scatter{
-    .name = "tensor_scatter", .attributes = Attributes::make<TensorScatter>, .infer = infer_tensor, .reference = reference_tensor};
+                         .exactness = {Exactness::relative, 1e-6},
+                         .takes = kStrings | kComplex};
+const Op ops::tensor_scatter{.name = "tensor_scatter",
+                             .attributes = Attributes::make<TensorScatter>,
+                             .infer = infer_tensor,
+                             .reference = reference_tensor,
+                             .takes = kStrings | kComplex};
 }  // namespace tenon

@@ -262,18 +262,34 @@ void reference_get_element(Reference& n) {
 }
 
 }  // namespace
-const Op ops::sequence_construct{.name = "sequence_construct", .infer = infer_construct, .reference = reference_construct};
+const Op ops::sequence_construct{
+    .name = "sequence_construct", .infer = infer_construct, .reference = reference_construct, .takes = kStrings | kComplex};
 const Op ops::sequence_empty{
     .name = "sequence_empty", .attributes = Attributes::make<SequenceEmpty>, .infer = infer_empty, .reference = reference_empty};
-const Op ops::sequence_at{.name = "sequence_at", .infer = infer_at, .reference = reference_at};
-const Op ops::sequence_insert{.name = "sequence_insert", .infer = infer_insert, .reference = reference_insert};
-const Op ops::sequence_erase{.name = "sequence_erase", .infer = infer_erase, .reference = reference_erase};
-const Op ops::sequence_length{.name = "sequence_length", .infer = infer_length, .reference = reference_length};
-const Op ops::split_to_sequence{
-    .name = "split_to_sequence", .attributes = Attributes::make<SplitToSequence>, .infer = infer_split, .reference = reference_split};
-const Op ops::concat_from_sequence{
-    .name = "concat_from_sequence", .attributes = Attributes::make<ConcatFromSequence>, .infer = infer_concat, .reference = reference_concat};
-const Op ops::optional{.name = "optional", .attributes = Attributes::make<Optional>, .infer = infer_optional, .reference = reference_optional};
-const Op ops::optional_has_element{.name = "optional_has_element", .infer = infer_has_element, .reference = reference_has_element};
-const Op ops::optional_get_element{.name = "optional_get_element", .infer = infer_get_element, .reference = reference_get_element};
+const Op ops::sequence_at{.name = "sequence_at", .infer = infer_at, .reference = reference_at, .takes = kStrings | kComplex | kContainers};
+const Op ops::sequence_insert{
+    .name = "sequence_insert", .infer = infer_insert, .reference = reference_insert, .takes = kStrings | kComplex | kContainers};
+const Op ops::sequence_erase{
+    .name = "sequence_erase", .infer = infer_erase, .reference = reference_erase, .takes = kStrings | kComplex | kContainers};
+const Op ops::sequence_length{
+    .name = "sequence_length", .infer = infer_length, .reference = reference_length, .takes = kStrings | kComplex | kContainers};
+const Op ops::split_to_sequence{.name = "split_to_sequence",
+                                .attributes = Attributes::make<SplitToSequence>,
+                                .infer = infer_split,
+                                .reference = reference_split,
+                                .takes = kStrings | kComplex};
+const Op ops::concat_from_sequence{.name = "concat_from_sequence",
+                                   .attributes = Attributes::make<ConcatFromSequence>,
+                                   .infer = infer_concat,
+                                   .reference = reference_concat,
+                                   .takes = kStrings | kComplex | kContainers};
+const Op ops::optional{.name = "optional",
+                       .attributes = Attributes::make<Optional>,
+                       .infer = infer_optional,
+                       .reference = reference_optional,
+                       .takes = kStrings | kComplex | kContainers};
+const Op ops::optional_has_element{
+    .name = "optional_has_element", .infer = infer_has_element, .reference = reference_has_element, .takes = kStrings | kComplex | kContainers};
+const Op ops::optional_get_element{
+    .name = "optional_get_element", .infer = infer_get_element, .reference = reference_get_element, .takes = kStrings | kComplex | kContainers};
 }  // namespace tenon

@@ -37,6 +37,7 @@ void infer_size(Inference& n) {
 void reference_size(Reference& n) { n.out[0].integer(0) = n.in[0]->count(); }
 
 }  // namespace
-const Op ops::shape{.name = "shape", .attributes = Attributes::make<ShapeOf>, .infer = infer_shape, .reference = reference_shape};
-const Op ops::size{.name = "size", .infer = infer_size, .reference = reference_size};
+const Op ops::shape{
+    .name = "shape", .attributes = Attributes::make<ShapeOf>, .infer = infer_shape, .reference = reference_shape, .takes = kStrings | kComplex};
+const Op ops::size{.name = "size", .infer = infer_size, .reference = reference_size, .takes = kStrings | kComplex};
 }  // namespace tenon

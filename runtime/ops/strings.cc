@@ -216,10 +216,15 @@ void reference_lookup(Reference& n) {
 }
 
 }  // namespace
-const Op ops::string_concat{.name = "string_concat", .infer = infer_concat, .reference = reference_concat};
-const Op ops::string_split{.name = "string_split", .attributes = Attributes::make<StringSplit>, .infer = infer_split, .reference = reference_split};
-const Op ops::string_normalize{
-    .name = "string_normalize", .attributes = Attributes::make<StringNormalize>, .infer = infer_normalize, .reference = reference_normalize};
-const Op ops::ngrams{.name = "ngrams", .attributes = Attributes::make<Ngrams>, .infer = infer_ngrams, .reference = reference_ngrams};
-const Op ops::lookup{.name = "lookup", .infer = infer_lookup, .reference = reference_lookup};
+const Op ops::string_concat{.name = "string_concat", .infer = infer_concat, .reference = reference_concat, .takes = kStrings};
+const Op ops::string_split{
+    .name = "string_split", .attributes = Attributes::make<StringSplit>, .infer = infer_split, .reference = reference_split, .takes = kStrings};
+const Op ops::string_normalize{.name = "string_normalize",
+                               .attributes = Attributes::make<StringNormalize>,
+                               .infer = infer_normalize,
+                               .reference = reference_normalize,
+                               .takes = kStrings};
+const Op ops::ngrams{
+    .name = "ngrams", .attributes = Attributes::make<Ngrams>, .infer = infer_ngrams, .reference = reference_ngrams, .takes = kStrings};
+const Op ops::lookup{.name = "lookup", .infer = infer_lookup, .reference = reference_lookup, .takes = kStrings};
 }  // namespace tenon

@@ -78,5 +78,5 @@ void reference(Reference& n) {
 }
 
 }  // namespace
-const Op ops::unique{.name = "unique", .attributes = Attributes::make<Unique>, .infer = infer, .reference = reference};
+const Op ops::unique{.name = "unique", .attributes = Attributes::make<Unique>, .infer = infer, .reference = reference, .takes = kStrings};
 }  // namespace tenon
