@@ -183,7 +183,11 @@ struct CheckReport {
   std::vector<Output> outputs;  // none where the model draws random numbers
   double outputs_of_range = 0;  // the largest of `outputs`
   bool ok = true;               // of all steps and outputs
+  bool complete = true;         // false where the check was ended early: what follows in the model was not compared
 };
+
+// Asked between the steps of long work; false ends it.
+using GoOn = std::function<bool()>;
 
 struct StepTime {
   std::string node, op, output, kernel;
@@ -259,7 +263,8 @@ class Session {
   // Runs once and tells the time of every step. This and check() also need Right::inspect.
   std::vector<StepTime> profile();
   // Runs on the bound inputs and compares every step with the reference, which gets the step's own sources.
-  CheckReport check();
+  // `go_on` is asked after each step of the plan, and of the whole model by the references; false ends the check there.
+  CheckReport check(const GoOn& go_on = {});
 
   // `plans` counts lists of what a set of changed sizes changes, and plans for other sizes; `binds` runs with any size changed.
   struct Counters {

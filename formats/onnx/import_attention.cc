@@ -85,6 +85,7 @@ ValueId guarded_softmax(const Formula& f, ValueId scores) {
 }
 
 ValueId padded_mask(const Import& n, ValueId mask, ValueId key) {
+  if (rank_of(n, mask) == 0) throw Error(Code::bad_model, "attn_mask is a scalar, expected one axis or more, the last of keys");
   const Dim has = size_of(n, mask, -1), wants = size_of(n, key, 2);
   if (has == wants) return mask;
   const int64_t rank = rank_of(n, mask);

@@ -58,7 +58,7 @@ Values dropout(const Import& n) {
   if (n.has(2)) {
     const auto training = n.numbers(2);
     const auto ratio = constant_input(n, 1);
-    const bool keeps_all = n.has(1) && ratio && ratio->number(0) == 0;
+    const bool keeps_all = n.has(1) && ratio && ratio->cells.size() == 1 && ratio->number(0) == 0;
     if (!keeps_all && !(training && training->size() == 1 && (*training)[0] == 0)) return training_dropout(n);
   }
   Values out = n.emit("identity", None{}, {input(n, 0)});

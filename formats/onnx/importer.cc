@@ -16,6 +16,12 @@ namespace {
 constexpr int64_t kNewestOpset = 28;
 constexpr int64_t kSmall = 64 << 10;  // constants up to this size may be looked at while planning
 
+// The name of an axis whose size is no number: its own, or that of the input and the axis.
+std::string symbol_of(const ValueInfoView& v, size_t axis) {
+  const std::string_view own = v.type.shape[axis].symbol;
+  return own.empty() ? printable(v.name) + "." + std::to_string(axis) : printable(own);
+}
+
 // The rows of all tables by operator, newest first.
 const ImportRow* row_of(std::string_view domain, std::string_view op, int64_t opset) {
   using Key = std::pair<std::string_view, std::string_view>;
@@ -122,7 +128,7 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
       out.shape.push(*d.value);
       continue;
     }
-    const std::string symbol = d.symbol.empty() ? printable(v.name) + "." + std::to_string(i) : printable(d.symbol);
+    const std::string symbol = symbol_of(v, i);
     const auto fixed = options_.dims.find(symbol);
     if (fixed != options_.dims.end()) out.shape.push(fixed->second);
     else out.shape.push(g.extents->symbol(symbol));
@@ -130,7 +136,23 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
   return out;
 }
 
+// Refuses a size given by name that no input has.
+void Importer::expect_dims(const GraphView& g) const {
+  std::set<std::string> symbols;
+  for (const ValueInfoView& v : g.inputs)
+    for (size_t i = 0; i < v.type.shape.size(); ++i)
+      if (!v.type.shape[i].value) symbols.insert(symbol_of(v, i));
+  for (const auto& [name, size] : options_.dims) {
+    if (symbols.count(name)) continue;
+    std::string list;
+    for (const std::string& s : symbols) list += (list.empty() ? "" : ", ") + s;
+    throw Error(Code::bad_usage, "no input has a symbolic size \"" + printable(name) + "\" that could be given; " +
+                                     (list.empty() ? "all sizes of inputs are numbers" : "there are " + list));
+  }
+}
+
 void Importer::inputs(Scope& s, const GraphView& g) {
+  if (!s.outside) expect_dims(g);
   for (const ValueInfoView& v : g.inputs) {
     // Until IR version 4 weights are listed as inputs too.
     if (s.names.count(v.name)) continue;

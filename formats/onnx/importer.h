@@ -52,6 +52,7 @@ class Importer {
  private:
   using Bindings = std::unordered_map<std::string_view, const AttributeView*>;  // attributes of a function call
 
+  void expect_dims(const GraphView& g) const;
   void inputs(Scope& s, const GraphView& g);
   void initializers(Scope& s, const GraphView& g);
   void nodes(Scope& s, std::span<const NodeView> list);

@@ -11,8 +11,10 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/interruption.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 
 namespace tenon::cli {
 namespace {
@@ -55,11 +57,15 @@ int64_t peak_rss_bytes() {
 
 double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
-// Runs until both the time and the least number of runs are reached, or exactly `iterations`.
+// Runs until both the time and the least number of runs are reached, or exactly `iterations`, or until Ctrl-C.
 Statistics measure(Session& session, double seconds, int iterations) {
   std::vector<double> ms;
   const auto start = Clock::now();
-  while (iterations > 0 ? static_cast<int>(ms.size()) < iterations : ms_since(start) < seconds * 1e3 || ms.size() < 3) {
+  const auto more = [&] {
+    if (Interruption::noted()) return false;
+    return iterations > 0 ? static_cast<int>(ms.size()) < iterations : ms_since(start) < seconds * 1e3 || ms.size() < 3;
+  };
+  while (more()) {
     const auto t = Clock::now();
     session.run();
     ms.push_back(ms_since(t));
@@ -112,6 +118,7 @@ void print_layers(Session& session) {
 }
 
 int run_streams(const Bench& b, const Model& model, const std::map<std::string, OwnedTensor>& inputs) {
+  const Interruption interruption;
   std::vector<Statistics> results(static_cast<size_t>(b.streams));
   std::vector<std::thread> threads;
   const auto start = Clock::now();
@@ -137,7 +144,7 @@ int run_streams(const Bench& b, const Model& model, const std::map<std::string, 
   else
     std::printf("%d streams: %zu runs in %.2f s, %.1f a second; slowest stream's median %s\n", b.streams, runs, seconds,
                 static_cast<double>(runs) / seconds, time_text(median * 1e6).c_str());
-  return kGood;
+  return Interruption::noted() ? kInterrupted : kGood;
 }
 
 int bench(const Bench& b) {
@@ -152,16 +159,23 @@ int bench(const Bench& b) {
   const double first_ms = ms_since(first), load_ms = ms_since(start);
   if (b.pipe) return pipe(session, load_ms);
   if (b.streams > 1) return run_streams(b, model, tensors);
+  const Interruption interruption;
   measure(session, b.warmup, 0);
+  if (Interruption::noted()) {
+    std::fprintf(stderr, "interrupted before the first measured run\n");
+    return kInterrupted;
+  }
   const Statistics s = measure(session, b.duration, b.iterations);
+  const int status = Interruption::noted() ? kInterrupted : kGood;
   if (b.json) {
     nlohmann::json out = json_of(s, load_ms);
+    out["interrupted"] = status == kInterrupted;
     const LoadTimes& t = model.load_times();
     out["precision"] = b.model.precision;
     out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes},
                    {"plan_ms", t.plan}, {"pack_ms", t.pack},   {"first_run_ms", first_ms}};
     std::printf("%s\n", out.dump().c_str());
-    return kGood;
+    return status;
   }
   const LoadTimes& t = model.load_times();
   std::printf("%s   %s, precision %s\n", printable(b.model.path).c_str(),
@@ -174,11 +188,11 @@ int bench(const Bench& b) {
   std::printf("run   %8s      median of %zu in %.2f s   min %s  mean %s  p90 %s  p95 %s  p99 %s      spread %.1f %%\n",
               time_text(s.median * 1e6).c_str(), s.runs, s.seconds, time_text(s.min * 1e6).c_str(), time_text(s.mean * 1e6).c_str(),
               time_text(s.p90 * 1e6).c_str(), time_text(s.p95 * 1e6).c_str(), time_text(s.p99 * 1e6).c_str(), 100 * s.variation);
-  std::printf("      %.1f runs a second\n", static_cast<double>(s.runs) / s.seconds);
+  std::printf("      %.1f runs a second%s\n", static_cast<double>(s.runs) / s.seconds, status == kInterrupted ? "; interrupted before the end" : "");
   if (s.variation > 0.025)
     std::printf("warning: the times vary by %.1f %% (more than 2.5 %%): something else uses this machine\n", 100 * s.variation);
-  if (b.layers) print_layers(session);
-  return kGood;
+  if (b.layers && status == kGood) print_layers(session);
+  return status;
 }
 
 }  // namespace
@@ -188,10 +202,12 @@ std::function<int()> add_bench(CLI::App& app) {
   CLI::App* sub = app.add_subcommand("bench", "Measures load and run times of a model; inputs are random unless given.");
   b->model.add(*sub);
   b->inputs.add(*sub);
-  sub->add_option("--duration", b->duration, "seconds to measure")->check(CLI::PositiveNumber)->capture_default_str();
-  sub->add_option("--iterations", b->iterations, "runs to measure, instead of a duration")->check(CLI::PositiveNumber);
-  sub->add_option("--warmup", b->warmup, "seconds to run before measuring")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--streams", b->streams, "sessions that run at the same time")->check(CLI::Range(1, 1024));
+  sub->add_option("--duration", b->duration, "seconds to measure")->check(range(1e-3, 1e6, "seconds from 0.001 to 1000000"))->capture_default_str();
+  sub->add_option("--iterations", b->iterations, "runs to measure, instead of a duration")->check(whole(1, INT32_MAX));
+  sub->add_option("--warmup", b->warmup, "seconds to run before measuring")
+      ->check(range(0.0, 1e6, "seconds from 0 to 1000000"))
+      ->capture_default_str();
+  sub->add_option("--streams", b->streams, "sessions that run at the same time")->check(whole(1, 1024));
   sub->add_flag("--layers", b->layers, "also a table of the steps and their times");
   sub->add_flag("--json", b->json, "print one JSON object");
   sub->add_flag("--pipe", b->pipe, "keep the model loaded and answer each line \"run SECONDS\" on standard input with a line of JSON");

@@ -8,7 +8,7 @@
 namespace tenon::cli {
 
 // Exit statuses of every command.
-enum Status { kGood = 0, kDiffers = 1, kBadUsage = 2, kBadInput = 3, kNotSupported = 4, kResource = 5 };
+enum Status { kGood = 0, kDiffers = 1, kBadUsage = 2, kBadInput = 3, kNotSupported = 4, kResource = 5, kInterrupted = 130 };
 
 // Adds the subcommand to `app`; the function returned runs it and gives the exit status.
 using Command = std::function<int()> (*)(CLI::App& app);

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "formats/numpy/npz.h"
 
 namespace tenon::cli {
@@ -108,9 +109,9 @@ std::function<int()> add_evaluate(CLI::App& app) {
   e->model.add(*sub);
   sub->add_option("examples", e->examples, "an .npz archive: an array for each input of the model, one row an example, and the labels")->required();
   sub->add_option("--label", e->label, "the array of class numbers")->capture_default_str();
-  sub->add_option("--batch", e->batch, "examples a run")->check(CLI::PositiveNumber)->capture_default_str();
-  sub->add_option("--show", e->show, "right answers to show; wrong ones are all shown")->check(CLI::NonNegativeNumber)->capture_default_str();
-  sub->add_option("--at-least", e->at_least, "exit with 1 when the accuracy is lower, such as 0.98")->check(CLI::Range(0.0, 1.0));
+  sub->add_option("--batch", e->batch, "examples a run")->check(whole(1, INT32_MAX))->capture_default_str();
+  sub->add_option("--show", e->show, "right answers to show; wrong ones are all shown")->check(whole(0, INT32_MAX))->capture_default_str();
+  sub->add_option("--at-least", e->at_least, "exit with 1 when the accuracy is lower, such as 0.98")->check(range(0.0, 1.0, "a share from 0 to 1"));
   return [e] { return evaluate(*e); };
 }
 

@@ -7,9 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "exec/compare.h"
+#include "cli/interruption.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
+#include "exec/compare.h"
 
 namespace tenon::cli {
 namespace {
@@ -192,8 +193,11 @@ int check(const Check& c) {
   const auto inputs = c.inputs.tensors(model, c.model.options().dims);
   Session session(model);
   for (const auto& [name, tensor] : inputs) session.bind_input(name, tensor);
-  const CheckReport report = session.check();
-  const std::optional<double> rounded = error_of_precision(c, session, inputs);
+  const Interruption interruption;
+  const CheckReport report = session.check([] { return !Interruption::noted(); });
+  std::optional<double> rounded;
+  if (report.complete) rounded = error_of_precision(c, session, inputs);
+  const int status = !report.ok ? kDiffers : report.complete ? kGood : kInterrupted;
   int agree = 0;
   for (const auto& row : report.rows) agree += row.ok;
   if (c.json) {
@@ -218,10 +222,11 @@ int check(const Check& c) {
                              {"outputs", outputs},
                              {"outputs_of_range", report.outputs_of_range},
                              {"of_model_precision", rounded ? json(*rounded) : json()},
+                             {"complete", report.complete},
                              {"ok", report.ok}}
                             .dump()
                             .c_str());
-    return report.ok ? kGood : kDiffers;
+    return status;
   }
   Table table({"<step", "<", "<kernel", "largest error", "of range", "allowed", "<"});
   for (const auto& r : report.rows)
@@ -231,13 +236,14 @@ int check(const Check& c) {
   std::printf("%d of %zu steps agree with the reference\n", agree, report.rows.size());
   for (const auto& o : report.outputs)
     if (!o.ok) std::printf("output %s DIFFERS from the reference of the whole model: %s\n", printable(o.name).c_str(), o.reason.c_str());
-  if (report.outputs.empty()) std::printf("outputs are not compared: the model draws random numbers\n");
+  if (!report.complete) std::printf("interrupted: what follows, and the outputs, were not compared\n");
+  else if (report.outputs.empty()) std::printf("outputs are not compared: the model draws random numbers\n");
   else
     std::printf("outputs agree with the reference of the whole model to %.1e of their range, %.0e allowed\n", report.outputs_of_range,
                 report.outputs[0].allowed);
   if (rounded)
     std::printf("outputs in %s agree with those in the model's own precision to %.1e of their range\n", c.model.precision.c_str(), *rounded);
-  return report.ok ? kGood : kDiffers;
+  return status;
 }
 
 }  // namespace

@@ -1,13 +1,17 @@
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 #include "cli/command.h"
+#include "cli/usage.h"
 #include "tenon.h"
 
 namespace {
 
 constexpr const char* kStatuses =
-    "exit status: 0 good, 1 answers differ or a check failed, 2 bad usage, 3 bad input or model, 4 not supported, 5 resource or system";
+    "exit status: 0 good, 1 answers differ or a check failed, 2 bad usage, 3 bad input or model, 4 not supported, 5 resource or system,\n"
+    "130 interrupted";
 
 struct Example {
   std::string_view command, line;
@@ -48,6 +52,13 @@ std::string footer(std::string_view command) {
   return out + "\n" + kStatuses;
 }
 
+// The status, unless what was printed could not be written.
+int written(int status) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
+  std::fprintf(stderr, "cannot write to standard output: %s\n", std::strerror(errno));
+  return tenon::cli::kResource;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,10 +79,10 @@ int main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) { return app.exit(e) == 0 ? cli::kGood : cli::kBadUsage; }
+  } catch (const CLI::ParseError& e) { return cli::refuse(app, e); }
   try {
     for (const auto& [sub, run] : commands)
-      if (sub->parsed()) return run();
+      if (sub->parsed()) return written(run());
   } catch (const Error& e) {
     // The codes of docs/sealed_format.md, section 12, begin with k and are printed.
     const std::string code(name(e.code()));

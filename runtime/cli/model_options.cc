@@ -1,4 +1,5 @@
 #include "cli/model_options.h"
+#include "cli/usage.h"
 
 #include <unistd.h>
 
@@ -45,6 +46,31 @@ const Port& port_of(const Model& model, const std::string& name) {
   throw Error(Code::bad_usage, "the model has no input \"" + printable(name) + "\"; it has " + list);
 }
 
+// Whether a picture has the size that the model takes, and what to do where it has not.
+void expect_fit(const Port& port, const Tensor& picture, bool is_nhwc) {
+  const auto differs = [&](size_t axis) { return port.shape[axis].size >= 0 && port.shape[axis].size != picture.shape[axis]; };
+  std::string advice;
+  if (port.shape.size() != picture.shape.size()) {
+    advice = "this input takes no pictures";
+  } else {
+    const size_t channels = is_nhwc ? 3 : 1, height = is_nhwc ? 1 : 2;
+    if (differs(channels)) {
+      if (port.shape[channels].size == 1) advice = "give --grey";
+      else if (port.shape[is_nhwc ? 1 : 3].size == 3 || port.shape[is_nhwc ? 1 : 3].size == 1)
+        advice = is_nhwc ? "give --layout nchw" : "give --layout nhwc";
+      else advice = "pictures have three channels, or with --grey one";
+    } else if (differs(height) || differs(height + 1)) {
+      const auto size = [&](size_t axis) {
+        const int64_t n = port.shape[axis].size;
+        return n >= 0 ? std::to_string(n) : std::to_string(picture.shape[axis]);
+      };
+      advice = "give --resize " + size(height) + "x" + size(height + 1);
+    }
+  }
+  if (!advice.empty())
+    throw Error(Code::bad_input, "the picture is " + text(picture) + "; " + advice).within("input \"" + printable(port.name) + "\" is " + text(port));
+}
+
 }  // namespace
 
 std::pair<std::string, std::string> pair_of(const std::string& text, const char* option) {
@@ -56,7 +82,7 @@ std::pair<std::string, std::string> pair_of(const std::string& text, const char*
 
 void ModelOptions::add(CLI::App& app) {
   app.add_option("model", path, "the model file")->required();
-  app.add_option("--threads", threads, "worker threads; 0 is every processor this process may use")->check(CLI::Range(0, 1024));
+  app.add_option("--threads", threads, "worker threads; 0 is every processor this process may use")->check(whole(0, 1024));
   app.add_option("--isa", isa, "the highest ISA level to use, such as avx2");
   app.add_option("--precision", precision, "model, bf16, fp16 (weights of products with few rows), or int8 (quantised models only)")
       ->check(CLI::IsMember({"model", "bf16", "fp16", "int8"}))
@@ -124,7 +150,7 @@ void InputOptions::add(CLI::App& app) {
   app.add_option("--layout", layout, "of pictures: nchw or nhwc")->check(CLI::IsMember({"nchw", "nhwc"}));
   app.add_option("--resize", resize, "of pictures: HxW, or one number: the shorter side, then the centre is cut to the model's size");
   app.add_flag("--grey", grey, "of pictures: one channel");
-  app.add_option("--random", random, "SEED: inputs without a source are random")->check(CLI::NonNegativeNumber);
+  app.add_option("--random", random, "SEED: inputs without a source are random")->check(at_least(0));
 }
 
 OwnedTensor InputOptions::image(const std::string& path) const {
@@ -146,14 +172,22 @@ OwnedTensor InputOptions::image(const std::string& path) const {
 
 std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, const std::map<std::string, int64_t>& dims) const {
   std::map<std::string, OwnedTensor> out;
-  if (!archive.empty())
-    for (auto& [name, tensor] : numpy::load_npz(archive)) {
+  if (!archive.empty()) {
+    numpy::NamedTensors arrays = numpy::load_npz(archive);
+    if (arrays.empty()) throw Error(Code::bad_input, "--inputs " + printable(archive) + " is an archive without arrays");
+    for (auto& [name, tensor] : arrays) {
       port_of(model, name);
       out.emplace(name, std::move(tensor));
     }
+  }
+  std::set<std::string> given;
+  const auto once = [&](const std::string& name) {
+    if (!given.insert(name).second) throw Error(Code::bad_usage, "input \"" + printable(name) + "\" is given twice by --input or --image");
+  };
   for (const std::string& text : files) {
     const auto [name, path] = pair_of(text, "--input");
     port_of(model, name);
+    once(name);
     if (ends_with(path, ".pb")) {
       onnx::DataValue value = onnx::load_value(path);
       out.insert_or_assign(name, std::move(value.tensors.at(0)));
@@ -168,8 +202,11 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
   }
   for (const std::string& text : images) {
     const auto [name, path] = pair_of(text, "--image");
-    port_of(model, name);
-    out.insert_or_assign(name, image(path));
+    const Port& port = port_of(model, name);
+    once(name);
+    OwnedTensor picture = image(path);
+    expect_fit(port, picture.view(), layout == "nhwc");
+    out.insert_or_assign(name, std::move(picture));
   }
   std::map<std::string, int64_t> sizes = dims;
   for (const auto& [name, tensor] : out) {

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "formats/numpy/npz.h"
 
 namespace tenon::cli {
@@ -55,6 +56,8 @@ void show(const Tensor& t) {
 
 void show_top(const Tensor& t, int top, const std::vector<std::string>& labels) {
   const int64_t classes = t.shape.empty() ? 1 : t.shape.back(), rows = classes ? t.count() / classes : 0;
+  if (!labels.empty() && static_cast<int64_t>(labels.size()) != classes)
+    std::fprintf(stderr, "--labels has %zu names, this output has %lld classes\n", labels.size(), static_cast<long long>(classes));
   for (int64_t r = 0; r < rows; ++r) {
     std::vector<int64_t> order(static_cast<size_t>(classes));
     std::iota(order.begin(), order.end(), 0);
@@ -144,9 +147,11 @@ std::function<int()> add_run(CLI::App& app) {
   sub->add_option("--labels", r->labels, "a file with one class name a line, for --top");
   CLI::Option* cases = sub->add_option("--case", r->cases, "compare with a folder of test_data_set_*/input_*.pb and output_*.pb");
   sub->add_option("--rtol", r->bounds.relative, "for --case: the error allowed, relative to the element expected (1e-3; bf16: 0.016)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(range(0.0, 1e300, "a number of 0 or more"))
       ->needs(cases);
-  sub->add_option("--atol", r->bounds.absolute, "for --case: the error allowed beside that (1e-7)")->check(CLI::NonNegativeNumber)->needs(cases);
+  sub->add_option("--atol", r->bounds.absolute, "for --case: the error allowed beside that (1e-7)")
+      ->check(range(0.0, 1e300, "a number of 0 or more"))
+      ->needs(cases);
   sub->add_flag("--json", r->json, "print the outputs, or the comparison, as JSON");
   return [r] { return run(*r); };
 }

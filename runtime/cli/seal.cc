@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/seal_options.h"
+#include "cli/usage.h"
 #include "formats/onnx/split.h"
 #include "formats/seal/save.h"
 
@@ -297,7 +298,7 @@ std::function<int()> add_seal(CLI::App& app) {
   sub->add_option("--metadata", o->metadata, "an object of strings, JSON");
   sub->add_option("--sign", o->sign, "a signing key: PEM or 64 hex digits in a file (may repeat)")->allow_extra_args(false);
   sub->add_option("--segment-log2", o->segment_log2, "segments of 2^N bytes")
-      ->check(CLI::Range(kLeastSegmentLog2, kMostSegmentLog2))
+      ->check(whole(kLeastSegmentLog2, kMostSegmentLog2))
       ->capture_default_str();
   sub->add_flag("--shared-key-files", o->shared_key_files, "allow key files that group or others can read");
   o->slots.add(*sub, "--");

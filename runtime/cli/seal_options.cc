@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "cli/model_options.h"
+#include "cli/usage.h"
 
 namespace tenon::cli {
 
@@ -25,7 +26,7 @@ void SealOptions::add(CLI::App& app) {
   app.add_option("--key-command", key_commands, "PROVIDER=COMMAND: asks a key service, without a shell")->group(group)->allow_extra_args(false);
   app.add_option("--signer", signers, "a trusted signer: PEM file or 64 hex digits (may repeat), or: any")->group(group)->allow_extra_args(false);
   app.add_option("--expect-model", expect_model, "refuse any other model than this name of the policy")->group(group);
-  app.add_option("--min-release", min_release, "refuse releases before this one")->group(group)->check(CLI::NonNegativeNumber);
+  app.add_option("--min-release", min_release, "refuse releases before this one")->group(group)->check(at_least(0));
   app.add_option("--host-policy", host_policy, "a policy of this host, which must allow too")->group(group);
   app.add_flag("--require-sealed", require_sealed, "refuse all that is not a sealed file")->group(group);
   app.add_option("--audit-log", audit_log, "where records go that a policy asks for")->group(group);
@@ -33,7 +34,7 @@ void SealOptions::add(CLI::App& app) {
   app.add_flag("--shared-key-files", shared_key_files, "allow key files that group or others can read")->group(group);
   app.add_option("--max-logn", most_log_n, "the most scrypt work a passphrase slot may ask for: 2^N KiB")
       ->group(group)
-      ->check(CLI::Range(kMostLogN, kMostLogNByOption));
+      ->check(whole(kMostLogN, kMostLogNByOption));
 }
 
 KeyCommand key_command(const std::string& text) {
@@ -116,7 +117,7 @@ void NewSlotOptions::add(CLI::App& app, const std::string& prefix) {
   app.add_option("--label", label, "shown to people, public")->group(group);
   app.add_option("--logn", log_n, "scrypt work of a passphrase: 2^N KiB")
       ->group(group)
-      ->check(CLI::Range(kLeastLogN, kMostLogNByOption))
+      ->check(whole(kLeastLogN, kMostLogNByOption))
       ->capture_default_str();
 }
 

@@ -67,7 +67,9 @@ bool supports(Isa isa) {
 
 Isa best_isa() {
   const char* text = std::getenv("TENON_ISA_MAX");
-  const Isa cap = text && *text ? within([] { return "TENON_ISA_MAX"; }, [&] { return isa_named(text); }) : levels().back().isa;
+  const Isa cap = text && *text      ? within([] { return "TENON_ISA_MAX"; }, [&] { return isa_named(text); })
+                  : levels().empty() ? Isa::reference
+                                     : levels().back().isa;
   Isa best = Isa::reference;
   for (const Level& level : levels())
     if (level.supported && level.isa <= cap) best = level.isa;

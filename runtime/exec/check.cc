@@ -15,32 +15,30 @@ namespace {
 // a value at the edge of a step falls to either side, and the steps behind it carry that on.
 constexpr double kAllowedSingle = 2e-3, kAllowedHalf = 5e-2, kAllowedQuantised = 2e-1;
 
-template <class Test>
-bool any_graph(const Graph& g, const Test& test) {
-  if (test(g)) return true;
-  return std::any_of(g.nodes.begin(), g.nodes.end(), [&](const Node& n) {
-    return std::any_of(n.subgraphs.begin(), n.subgraphs.end(), [&](const auto& sub) { return any_graph(*sub, test); });
-  });
+// Whether a node of the graph or of its bodies passes the test.
+bool any_node(const Graph& g, bool (*test)(const Graph&, const Node&)) {
+  for (const Node& n : g.nodes) {
+    if (test(g, n)) return true;
+    for (const auto& body : n.subgraphs)
+      if (any_node(*body, test)) return true;
+  }
+  return false;
 }
 
-template <class Test>
-bool any_node(const Graph& g, const Test& test) {
-  return any_graph(g, [&](const Graph& of) { return std::any_of(of.nodes.begin(), of.nodes.end(), test); });
-}
-
-bool rounds_to_eight_bits(const Node& n) {
+bool rounds_to_eight_bits(const Graph&, const Node& n) {
   return n.op == &ops::quantize || n.op == &ops::dynamic_quantize || n.op == &ops::dynamic_quantize_lstm;
 }
 
-bool has_halves(const Graph& g) {
-  return any_graph(g, [](const Graph& of) {
-    return std::any_of(of.values.begin(), of.values.end(), [](const Value& v) { return is_half(v.type.dtype) && !v.constant; });
-  });
+bool has_effects(const Graph&, const Node& n) { return n.op->effects; }
+
+bool touches_halves(const Graph& g, const Node& n) {
+  const auto computed_half = [&](ValueId v) { return v != kNone && !g.value(v).constant && is_half(g.value(v).type.dtype); };
+  return std::any_of(n.inputs.begin(), n.inputs.end(), computed_half) || std::any_of(n.outputs.begin(), n.outputs.end(), computed_half);
 }
 
 double allowed_of_outputs(const Graph& g, Precision precision) {
   if (any_node(g, rounds_to_eight_bits)) return kAllowedQuantised;
-  return precision != Precision::model || has_halves(g) ? kAllowedHalf : kAllowedSingle;
+  return precision != Precision::model || any_node(g, touches_halves) ? kAllowedHalf : kAllowedSingle;
 }
 
 // One unit in the last place of the stored type always counts as equal where values are rounded on the way.
@@ -104,14 +102,17 @@ void StepChecker::after(const Plan& plan, int step, const Step& s, double) {
     row.ok = d.same;
     rows.push_back(std::move(row));
   }
+  if (go_on_ && !go_on_()) throw CheckEnded();
 }
 
 std::vector<CheckReport::Output> check_outputs(const Graph& g, std::vector<Array> inputs, const std::vector<Array>& outputs,
-                                               const std::vector<Port>& ports, Precision precision) {
+                                               const std::vector<Port>& ports, Precision precision, const GoOn& go_on) {
   std::vector<CheckReport::Output> out;
-  if (any_node(g, [](const Node& n) { return n.op->effects; })) return out;  // random numbers: no two runs agree
+  if (any_node(g, has_effects)) return out;  // random numbers: no two runs agree
   const double allowed = allowed_of_outputs(g, precision);
-  const std::vector<Array> expected = run_reference(g, std::move(inputs));
+  const std::vector<Array> expected = run_reference(g, std::move(inputs), [&](const Graph&, ValueId, const Array&) {
+    if (go_on && !go_on()) throw CheckEnded();
+  });
   for (size_t i = 0; i < expected.size(); ++i) {
     const Difference d = compare(outputs[i], expected[i], {.absolute = range_of(expected[i]) > 0 ? 0 : allowed, .of_range = allowed});
     out.push_back({ports[i].name, d.reason, d.largest, d.of_range, allowed, d.same});

@@ -312,27 +312,32 @@ std::vector<StepTime> Session::profile() {
   return std::move(p.times);
 }
 
-CheckReport Session::check() {
+CheckReport Session::check(const GoOn& go_on) {
   impl_->model->require(Right::inspect);
   impl_->prepare();
   if (!impl_->executor) throw Error(Code::not_supported, "the reference executor has no plan to check");
   const Model::Impl& planned = impl_->planned();
   CheckReport report;
-  StepChecker steps;
+  StepChecker steps(go_on);
   std::vector<Array> outputs;
   const std::vector<Array> inputs = impl_->arrays();  // before the run, which may write over state
   impl_->execute([&] {
-    impl_->executor->run(steps);
-    impl_->collect_containers();
+    try {
+      impl_->executor->run(steps);
+      impl_->collect_containers();
+    } catch (const CheckEnded&) { report.complete = false; }
   });
+  report.rows = std::move(steps.rows);
+  for (const CheckReport::Row& row : report.rows) report.ok &= row.ok;
+  if (!report.complete) return report;
   for (size_t i = 0; i < planned.outputs.size(); ++i) {
     const Port& port = planned.outputs[i];
     const Operand& o = impl_->executor->frame().output_operand(static_cast<int>(i));
     outputs.push_back(port.container == Container::tensor ? read(o) : array_of(impl_->outputs()[i]));
   }
-  report.rows = std::move(steps.rows);
-  report.outputs = check_outputs(graph_after(planned, "read"), inputs, outputs, planned.outputs, planned.options.precision);
-  for (const CheckReport::Row& row : report.rows) report.ok &= row.ok;
+  try {
+    report.outputs = check_outputs(graph_after(planned, "read"), inputs, outputs, planned.outputs, planned.options.precision, go_on);
+  } catch (const CheckEnded&) { report.complete = false; }
   for (const CheckReport::Output& output : report.outputs) {
     report.ok &= output.ok;
     report.outputs_of_range = std::max(report.outputs_of_range, output.of_range);

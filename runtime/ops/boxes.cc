@@ -113,7 +113,10 @@ void infer_columns(Inference& n) {
   const auto& a = n.attributes<ColumnsToImage>();
   n.expect_inputs(3, 3);
   n.expect_rank(0, 3);
-  for (int i : {1, 2}) n.expect_rank(i, 1);
+  for (int i : {1, 2}) {
+    n.expect_rank(i, 1);
+    n.expect_integers(i);
+  }
   if (!n.size(1, 0).known()) throw Error(Code::not_supported, "the rank of the image is not known before the model runs");
   const int64_t spatial = n.size(1, 0).dim().number();
   const auto count = static_cast<size_t>(spatial);
@@ -189,6 +192,7 @@ void infer_unpool(Inference& n) {
   }
   if (n.has(2)) {
     n.expect_rank(2, 1);
+    n.expect_integers(2);
     n.equal(n.size(2, 0), n.rank(0), "sizes of the shape and axes of max_unpool");
     for (int i = 0; i < n.rank(0); ++i) shape[i] = n.known(2) ? n.content(2)[static_cast<size_t>(i)] : n.data().dim();
   }

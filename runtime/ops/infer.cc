@@ -134,6 +134,11 @@ void Inference::expect_rank(int i, int wanted) const {
     throw Error(Code::bad_model, said("rank of input " + std::to_string(i), std::to_string(rank(i)) + " is not " + std::to_string(wanted)));
 }
 
+void Inference::expect_integers(int i) const {
+  if (!is_integer(dtype(i)))
+    throw Error(Code::bad_model, "input " + std::to_string(i) + " is " + std::string(name(dtype(i))) + ", expected integers");
+}
+
 void Inference::expect_same_dtype(int a, int b) const {
   if (dtype(a) != dtype(b))
     throw Error(Code::bad_model, said("element types of inputs " + std::to_string(a) + " and " + std::to_string(b),

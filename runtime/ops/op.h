@@ -46,6 +46,7 @@ class Inference {
   void expect(bool holds, std::string_view what) const;
   void expect_inputs(int least, int most) const;
   void expect_rank(int i, int rank) const;
+  void expect_integers(int i) const;
   void expect_same_dtype(int a, int b) const;
   void equal(Extent a, Extent b, std::string_view what);
   void at_least(Extent a, Extent b, std::string_view what);

@@ -14,6 +14,10 @@ void infer(Inference& n) {
     n.expect_same_dtype(0, 2);
     n.equal(n.count(n.shape(2)), 1, "elements of the value of pad");
   }
+  if (n.has(3)) {
+    n.expect_rank(3, 1);
+    n.expect_integers(3);
+  }
   const int rank = n.rank(0);
   Shape shape = n.shape(0);
   if (n.has(3) && !n.known(3)) {

@@ -34,6 +34,7 @@ void Array::move(int64_t to, const Array& src, int64_t from) {
 }
 
 std::vector<int64_t> Reference::integers(int i) const {
+  if (in[i]->is_real()) throw Error(Code::bad_model, "input " + std::to_string(i) + " is " + std::string(name(in[i]->dtype)) + ", expected integers");
   std::vector<int64_t> out;
   for (const Cell& c : in[i]->cells) out.push_back(c.integer);
   return out;

@@ -113,6 +113,7 @@ void infer_affine_grid(Inference& n) {
   n.expect_inputs(2, 2);
   n.expect_rank(0, 3);
   n.expect_rank(1, 1);
+  n.expect_integers(1);
   if (!n.size(1, 0).known()) throw Error(Code::not_supported, "the rank of an affine_grid is not known before the model runs");
   const int64_t spatial = n.size(1, 0).dim().number() - 2;
   n.expect(spatial >= 1, "the shape of affine_grid has a batch, channels and spatial sizes");

@@ -24,6 +24,7 @@ void infer_dft(Inference& n) {
   const bool to_real = a.inverse && a.onesided;
   Extent length;
   if (n.has(1)) {
+    n.expect_integers(1);
     n.equal(n.count(n.shape(1)), 1, "elements of the length of dft");
     length = n.known(1) ? n.extent(n.content(1)[0]) : n.data();
     if (length.known()) n.expect(length.dim().number() > 0, "the length of dft is positive");

@@ -170,8 +170,8 @@ void round_to_steps(Graph& g) {
     const ValueId scale = g.add_scalar(stored.quantisation->scale[0]);
     const ValueId low = g.add_scalar(static_cast<float>(static_cast<double>(lowest(stored.dtype)) - zero));
     const ValueId high = g.add_scalar(static_cast<float>(static_cast<double>(highest(stored.dtype)) - zero));
-    const ValueId steps = s.emit(ops::round, None{}, {s.emit(ops::div, None{}, {n.inputs[0], scale})});
-    s.become(ops::mul, None{}, {s.emit(ops::clip, None{}, {steps, low, high}), scale});
+    const ValueId steps = s.emit(ops::div, None{}, {n.inputs[0], scale});
+    s.become(ops::mul, None{}, {s.emit(ops::round_within, None{}, {steps, low, high}), scale});
   });
 }
 

@@ -105,8 +105,9 @@ void Frame::unify(int index, Container kind, DType dtype, const int64_t* shape, 
   const Extents& e = *plan_->graph.extents;
   const auto mismatch = [&](const std::string& what) {
     ++run_;
-    throw Error(Code::bad_input, what)
-        .within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + text(Tensor{dtype, {shape, shape + rank}, nullptr, kind}));
+    const std::string given = kind == Container::tensor ? text(Tensor{dtype, {shape, shape + rank}, nullptr})
+                                                        : "a list of " + std::to_string(static_cast<const Array*>(data)->items.size());
+    throw Error(Code::bad_input, what).within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + given);
   };
   if (dtype != v.type.dtype) mismatch("the element type is " + std::string(name(dtype)) + ", not " + std::string(name(v.type.dtype)));
   if (kind != v.type.container) mismatch("one is a tensor, the other is none");
@@ -416,8 +417,8 @@ void Frame::decide(const PlannedOperand& o, const int64_t* size) {
     if (d.known() || !e.is_data(d.row())) continue;
     if (values_[d.row()] == size[i] && set_[d.row()]) continue;
     if (size[i] > ranges_[d.row()].high)
-      throw Error(Code::internal, "the size " + e.text(d) + " is " + std::to_string(size[i]) + ", more than its bound of " +
-                                      std::to_string(ranges_[d.row()].high));
+      throw Error(Code::internal,
+                  "the size " + e.text(d) + " is " + std::to_string(size[i]) + ", more than its bound of " + std::to_string(ranges_[d.row()].high));
     set_[d.row()] = true;
     values_[d.row()] = size[i];
     decided_.push_back(d.row());

@@ -5,10 +5,12 @@ import array
 import json
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import wave
 import zipfile
 import zlib
@@ -193,6 +195,62 @@ def refusals(folder):
     tenon("run", DIGITS, "--random", "1", "--memory-limit", "100", status=5, says="100")
 
 
+FOREIGN = {
+    "PyTorch": b"PK\3\4" + bytes(26) + b"archive/data.pkl",
+    "PyTorch file": b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+    "scikit-learn": b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x1esklearn.linear_model._logistic",
+    "pickle": b"\x80\x03}q\x00.",
+    "compressed": zlib.compress(b"a joblib file"),
+    ".tflite": b"\x1c\0\0\0TFL3" + bytes(20),
+    "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(20),
+    "safetensors": struct.pack("<Q", 60) + b'{"a":{"dtype":"F32"}}',
+    "GGUF": b"GGUF\3\0\0\0",
+    ".npy": npy((2,), [1.0, 2.0]),
+    ".npz": b"PK\3\4" + bytes(26) + b"x.npy",
+    "zip": b"PK\5\6" + bytes(18),
+    "picture": b"\x89PNG\r\n\x1a\n" + bytes(20),
+    "a picture": b"\xff\xd8\xff\xe0" + bytes(20),
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+    "web page": b"\n<!DOCTYPE html><html>",
+}
+
+
+def messages(folder):
+    """What is said where people err, in words that name the way out."""
+    for what, content in FOREIGN.items():
+        (folder / "foreign").write_bytes(content)
+        tenon("inspect", folder / "foreign", status=4, says=what)
+    tenon("rnu", DIGITS, status=2, says="did you mean run?")
+    tenon("slots", "ad", status=2, says="did you mean add?")
+    tenon("run", DIGITS, "--treads", "2", status=2, says="did you mean --threads?")
+    tenon("run", DIGITS, "--threads", "5000", status=2, says="from 0 to 1024, not 5000")
+    tenon("run", DIGITS, "--random", "1", "--set-dim", "bacth=2", status=2, says="batch")
+    with zipfile.ZipFile(folder / "empty.npz", "w"):
+        pass
+    tenon("run", DIGITS, "--inputs", folder / "empty.npz", status=3, says="without arrays")
+    png(folder / "large.png", 9, [0] * 81)
+    tenon("run", DIGITS, "--image", f"image={folder}/large.png", status=3, says="--grey")
+    tenon("run", DIGITS, "--image", f"image={folder}/large.png", "--grey", status=3, says="--resize 8x8")
+    (folder / "x.npy").write_bytes(npy((1, 1, 8, 8), [0.0] * 64))
+    tenon("run", DIGITS, "--input", f"image={folder}/x.npy", "--input", f"image={folder}/x.npy", status=2, says="twice")
+    (folder / "names.txt").write_text("nought\none\n")
+    tenon("run", DIGITS, "--random", "1", "--top", "2", "--labels", folder / "names.txt", says="2 names")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(TENON), "inspect", str(DIGITS)], stdout=full, stderr=subprocess.PIPE, text=True)
+    expect(done.returncode == 5 and "standard output" in done.stderr, f"inspect >/dev/full: {done}")
+
+
+def interruptions():
+    """An interrupted command shows what it has, and says so by its status."""
+    for arguments, says in ((("bench", "--duration", "60"), "interrupted before the end"), (("bench", "--duration", "60", "--json"), '"runs"')):
+        command = [str(TENON), arguments[0], str(DIGITS), *arguments[1:]]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            time.sleep(2)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+        expect(running.returncode == 130 and says in out, f"{command} interrupted: {running.returncode}\n{out}{err}")
+
+
 def main():
     if not TENON.is_file():
         print("build/release/tenon is not built")
@@ -202,6 +260,8 @@ def main():
         inputs_and_outputs(folder)
         for_machines()
         refusals(folder)
+        messages(folder)
+        interruptions()
     print(f"{failures} failures")
     return 1 if failures else 0
 

@@ -1,9 +1,6 @@
 // ONNX's own backend cases, through the reference executor and through plans of every ISA level that this machine has. nodes.txt says
 // what each case gives; see its head.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +8,7 @@
 #include <map>
 
 #include "cli/cases.h"
+#include "conformance/archive.h"
 #include "device/cpu.h"
 #include "formats/onnx/data.h"
 #include "models/shared.h"
@@ -55,31 +53,6 @@ std::map<std::string, std::vector<Case>> read_list() {
 const std::map<std::string, std::vector<Case>>& list() {
   static const auto groups = read_list();
   return groups;
-}
-
-std::string archive() { return models::shared("conformance/onnx-backend-data.tar.xz"); }
-
-#define NEEDS_CASES()         \
-  if (!fs::exists(archive())) \
-  GTEST_SKIP() << "no conformance cases: " << archive() << " is absent; TENON_SHARED may name the folder that holds conformance/"
-
-// Where the archive is unpacked, once, by whichever process comes first.
-const std::string& unpacked() {
-  static const std::string folder = [] {
-    const std::string root = std::string(TENON_BINARY_DIR) + "/conformance", stamp = root + "/unpacked";
-    fs::create_directories(root);
-    const int lock = open((root + "/lock").c_str(), O_CREAT | O_RDWR, 0644);
-    if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + root);
-    if (!fs::exists(stamp) || fs::last_write_time(stamp) < fs::last_write_time(archive())) {
-      fs::remove_all(root + "/data");
-      if (std::system(("tar -xJf '" + archive() + "' -C '" + root + "'").c_str()) != 0)
-        throw std::runtime_error("tar and xz cannot unpack " + archive());
-      std::ofstream(stamp) << archive() << "\n";
-    }
-    close(lock);
-    return root + "/data";
-  }();
-  return folder;
 }
 
 // The ways to run a case: "reference", then the levels.

@@ -11,6 +11,17 @@ for target in build/fuzz/tests/fuzz_*; do
   mkdir -p "$corpus"
   case $name in
     onnx) { printf '\0' && cat bench/zoo/digits/digits.onnx; } >"$corpus/digits" ;;
+    structure)
+      # A seventh of the conformance cases, each day another, and the model that ships.
+      cp bench/zoo/digits/digits.onnx "$corpus/digits"
+      cases=${TENON_SHARED:-../shared}/conformance/onnx-backend-data.tar.xz
+      if [ -e "$cases" ]; then
+        mkdir -p build/fuzz/cases
+        tar -xJf "$cases" -C build/fuzz/cases --wildcards '*/model.onnx'
+        find build/fuzz/cases -name model.onnx -size -64k | sort | awk -v day="$(date +%j)" 'NR % 7 == day % 7' |
+          while read -r model; do cp "$model" "$corpus/$(basename "$(dirname "$model")")"; done
+      fi
+      ;;
     numpy) cp bench/zoo/digits/digits_test.npz "$corpus/digits" ;;
     seal)
       export TENON_FUZZ_SEEDS="$corpus"
@@ -26,7 +37,7 @@ for target in build/fuzz/tests/fuzz_*; do
     graph) sed -n 's|^//   ||p' runtime/ir/text.h >"$corpus/example" ;;
   esac
   log=build/fuzz/$name.log
-  if ! "$target" "$corpus" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 -artifact_prefix="build/fuzz/found/$name-" >"$log" 2>&1; then
+  if ! "$target" "$corpus" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=65536 -artifact_prefix="build/fuzz/found/$name-" >"$log" 2>&1; then
     tail -n 40 "$log"
     echo "fuzz_$name found something; repeat: $target build/fuzz/found/$name-*"
     exit 1

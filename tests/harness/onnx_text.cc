@@ -81,6 +81,13 @@ class Parser {
 
   TypeView type() {
     TypeView t;
+    if (accept("sequence")) {
+      t.kind = TypeView::sequence;
+      expect("(");
+      t.inner.push_back(type());
+      expect(")");
+      return t;
+    }
     t.kind = TypeView::tensor;
     t.element = data_type_of(dtype());
     t.has_shape = true;
@@ -116,7 +123,7 @@ class Parser {
     if (i == 1)
       for (; i < count; ++i) store_cell(d, raw.data(), i, load_cell(d, raw.data(), 0));
     if (i != count && count) fail(std::to_string(count) + " elements");
-    t.raw = raw, t.has_raw = true;
+    if (d != DType::string) t.raw = raw, t.has_raw = true;
     return t;
   }
 
@@ -223,7 +230,9 @@ class Parser {
   }
   std::string_view word() {
     size_t n = 0;
-    while (n < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[n])) || std::string_view("_./-").find(rest_[n]) != std::string_view::npos)) ++n;
+    while (n < rest_.size() &&
+           (std::isalnum(static_cast<unsigned char>(rest_[n])) || std::string_view("_./-").find(rest_[n]) != std::string_view::npos))
+      ++n;
     if (!n) fail("a name");
     const std::string_view w = rest_.substr(0, n);
     rest_.remove_prefix(n);

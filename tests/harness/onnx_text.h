@@ -1,7 +1,7 @@
 // ONNX models written as text, for tests of whole files:
 //
 //   opset 17, com.microsoft 1
-//   in x: f32[1, 3, h, 4], flag: bool[]
+//   in x: f32[1, 3, h, 4], flag: bool[]        or sequence(f32[2])
 //   k: s64[1] = [4]                            an initialiser, its elements in row-major order
 //   t, i = TopK(x, k) {axis = -1}              an operator of another domain: com.microsoft.Gelu(x); an omitted input: _
 //   y = If(flag)

@@ -113,8 +113,7 @@ graph(%x: f32[n, 3])
               R"(
 graph(%x: f32[n, 3])
   %a = div(%x, f32 0.5)
-  %r = round(%a)
-  %c = clip(%r, f32 -131, f32 124)
+  %c = round_within(%a, f32 -131, f32 124)
   %q = mul(%c, f32 0.5)
   %d = identity(%q)
   %y = sigmoid(%d)
@@ -184,7 +183,7 @@ graph(%x: f32[n, 2, 3, 3])
 graph(%x: f32[n, 2, 3, 3])
   %w = constant s8[2, 2, 1, 1] scale 0.5 zero 0 [1, -2, 3, 4]
   %q: u8[n, 2, 3, 3] scale 0.02 zero 128 = identity(%x)
-  %c = conv(%q, %w, f32 0.1, f32 0, f32 255, %q, f32 -7, f32 248) then relu(0); div(7, 1); round(8); clip(9, 2, 3); mul(10, 1); add(11, 4); div(12, 1); round(13); clip(14, 5, 6); mul(15, 1)
+  %c = conv(%q, %w, f32 0.1, f32 0, f32 255, %q, f32 -7, f32 248) then relu(0); div(7, 1); round_within(8, 2, 3); mul(9, 1); add(10, 4); div(11, 1); round_within(12, 5, 6); mul(13, 1)
   %g = reduce(%c) {kind = mean, axes = [2, 3]}
   return %g
 )");
