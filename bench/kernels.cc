@@ -12,7 +12,7 @@
 
 #include "base/buffer.h"
 #include "device/cpu.h"
-#include "exec/pool.h"
+#include "exec/thread_pool.h"
 #include "ir/text.h"
 #include "machine/peak.h"
 #include "plan/select.h"
@@ -74,10 +74,10 @@ class Bench {
   }
 
   void run(benchmark::State& state) {
-    const Pool::Lease lease(Pool::instance(), threads_);
+    const ThreadPool::Lease lease(ThreadPool::instance(), threads_);
     Context context{};
-    context.fork = Pool::fork;
-    context.pool = &Pool::instance();
+    context.fork = ThreadPool::fork;
+    context.pool = &ThreadPool::instance();
     context.scratch = scratch_.data(), context.worker_scratch = worker_scratch_.data(), context.worker_stride = stride_;
     context.workers = lease.workers();
     context.fault = [](const Context&, const char* what, int64_t, int64_t) { throw Error(Code::bad_input, what); };

@@ -124,9 +124,9 @@ void dispatch(benchmark::State& state) {
 BENCHMARK(dispatch)->Arg(18);
 
 void fork_join(benchmark::State& state) {
-  Pool::Lease lease(Pool::instance(), static_cast<int>(state.range(0)));
+  ThreadPool::Lease lease(ThreadPool::instance(), static_cast<int>(state.range(0)));
   Context c{};
-  c.fork = Pool::fork, c.pool = &Pool::instance(), c.workers = lease.workers();
+  c.fork = ThreadPool::fork, c.pool = &ThreadPool::instance(), c.workers = lease.workers();
   std::atomic<int> here{0};
   for (auto _ : state) {
     here.store(0, std::memory_order_relaxed);

@@ -34,6 +34,7 @@ struct ReadOptions {
 struct ReadModel {
   Graph graph;
   std::string format;  // as people read it: "ONNX, opset 8, made by CNTK 2.5.1"
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 // `folder` is where external data may lie; empty where the model is no file.

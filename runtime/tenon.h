@@ -186,6 +186,20 @@ struct CheckReport {
   bool complete = true;         // false where the check was ended early: what follows in the model was not compared
 };
 
+// How Model::write_onnx writes.
+struct OnnxOptions {
+  // After which pass, as dump(); "simplified": with constants folded, dead code removed, and one way to say each thing.
+  std::string after = "simplified";
+  int opset = 25;                       // 18 to 28
+  int64_t inline_bytes = int64_t{1} << 30;  // where constants take more, they go to a file beside it, PATH.data
+};
+
+// What Model::write_onnx wrote: operators, those of bodies left out, of the model as it was read and as it is written.
+struct OnnxSummary {
+  int nodes_before = 0, nodes = 0;
+  int64_t bytes = 0, external_bytes = 0;
+};
+
 // Asked between the steps of long work; false ends it.
 using GoOn = std::function<bool()>;
 
@@ -220,6 +234,9 @@ class Model {
   std::string dump(const std::string& after = "passes", bool with_types = true) const;
   static std::vector<std::string> pass_names();
   PlanReport explain() const;
+  // Writes the model as ONNX: of the names it keeps those of inputs, outputs and nodes that are left as they were. Needs
+  // Right::export_. The file appears when it is complete. Throws Error(not_supported) for what that opset cannot say.
+  OnnxSummary write_onnx(const std::string& path, const OnnxOptions& options = {}) const;
 
   struct Impl;
 

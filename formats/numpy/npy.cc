@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/new_file.h"
 #include "formats/weights.h"
 
 static_assert(std::endian::native == std::endian::little, "elements are copied as they are");
@@ -341,10 +342,9 @@ std::string write_npy(const Tensor& tensor) {
 void save_npy(const std::string& path, const Tensor& tensor) { save_file(path, write_npy(tensor)); }
 
 void save_file(const std::string& path, std::string_view bytes) {
-  std::FILE* file = std::fopen(path.c_str(), "wbe");
-  bool good = file && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  if (file) good = std::fclose(file) == 0 && good;
-  if (!good) throw Error(Code::io, "cannot write " + printable(path) + ": " + std::strerror(errno));
+  NewFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 }  // namespace tenon::numpy

@@ -95,6 +95,7 @@ ReadModel Importer::read() {
   }
   if (g.outputs.empty()) throw Error(Code::bad_model, "the model has no outputs");
   out.format = "ONNX, opset " + std::to_string(opset(""));
+  for (const auto& [key, value] : model_.metadata) out.metadata.emplace_back(key, value);
   if (!model_.producer.empty())
     out.format += ", made by " + printable(model_.producer) + (model_.producer_version.empty() ? "" : " " + printable(model_.producer_version));
   return out;

@@ -20,6 +20,7 @@ std::function<int()> add_inspect(CLI::App& app);
 std::function<int()> add_dump(CLI::App& app);
 std::function<int()> add_explain(CLI::App& app);
 std::function<int()> add_check(CLI::App& app);
+std::function<int()> add_convert(CLI::App& app);
 // Sealed models: seal.cc and keys.cc.
 std::function<int()> add_seal(CLI::App& app);
 std::function<int()> add_unseal(CLI::App& app);

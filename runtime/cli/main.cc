@@ -28,6 +28,7 @@ constexpr Example kExamples[] = {
     {"dump", "model.onnx --after fold"},
     {"explain", "model.onnx --node conv_3"},
     {"check", "model.onnx --random 7"},
+    {"convert", "model.onnx -o smaller.onnx"},
     {"keygen", "--identity -o customer.key"},
     {"keygen", "--signer -o release.pem"},
     {"keygen", "--show release.pem"},
@@ -68,7 +69,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(footer({}));
   constexpr cli::Command kCommands[] = {cli::add_run,     cli::add_evaluate, cli::add_bench,  cli::add_inspect, cli::add_dump,
-                                        cli::add_explain, cli::add_check,    cli::add_seal,   cli::add_unseal,  cli::add_slots_command,
+                                        cli::add_explain, cli::add_check, cli::add_convert,    cli::add_seal,   cli::add_unseal,  cli::add_slots_command,
                                         cli::add_sign,    cli::add_verify,   cli::add_keygen, cli::add_policy,  cli::add_audit};
   std::vector<std::pair<CLI::App*, std::function<int()>>> commands;
   for (cli::Command add : kCommands) {

@@ -64,10 +64,10 @@ void Executor::run(StepObserver& observer) {
 
 void Executor::run() {
   frame_.bind();
-  const Pool::Lease lease(Pool::instance(), frame_.plan().options.workers);
+  const ThreadPool::Lease lease(ThreadPool::instance(), frame_.plan().options.workers);
   Context context{};
-  context.fork = Pool::fork;
-  context.pool = &Pool::instance();
+  context.fork = ThreadPool::fork;
+  context.pool = &ThreadPool::instance();
   context.workers = lease.workers();
   run_steps(context);
 }

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "exec/pool.h"
+#include "exec/thread_pool.h"
 #include "plan/frame.h"
 
 namespace tenon {

@@ -79,7 +79,7 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   m->plan_options.isa = options.reference ? Isa::reference : options.isa.empty() ? best : std::min(best, isa_named(options.isa));
   m->plan_options.workers = options.threads > 0 ? options.threads : processors();
   m->plan_options.hints = options.likely_dims;
-  Pool::pin_workers(options.pin_threads);
+  ThreadPool::pin_workers(options.pin_threads);
   stage(options, "build");
   ReadModel model;
   try {
@@ -270,19 +270,25 @@ Graph graph_after(const Model::Impl& m, const std::string& last) {
   if (last == "passes") return clone(m.graph);
   ReadModel model = read(m);
   if (last == "read") return std::move(model.graph);
+  const PassOptions passes{.limits = m.options.limits, .precision = m.options.precision, .workers = m.plan_options.workers};
+  if (last == "simplified") {
+    simplify_model(model.graph, passes);
+    return std::move(model.graph);
+  }
   const std::vector<std::string> names = Model::pass_names();
   if (std::find(names.begin(), names.end(), last) == names.end()) {
     std::string list;
     for (const std::string& n : names) list += " " + n;
-    throw Error(Code::bad_usage, "no pass is called " + printable(last) + "; there are: read" + list + " passes");
+    throw Error(Code::bad_usage, "no pass is called " + printable(last) + "; there are: read simplified" + list + " passes");
   }
   std::optional<Graph> wanted;
-  run_passes(model.graph, {.limits = m.options.limits, .precision = m.options.precision, .workers = m.plan_options.workers},
-             [&](std::string_view name, const Graph& g) {
-               if (name == last) wanted = clone(g);
-             });
+  run_passes(model.graph, passes, [&](std::string_view name, const Graph& g) {
+    if (name == last) wanted = clone(g);
+  });
   return std::move(*wanted);
 }
+
+std::vector<std::pair<std::string, std::string>> metadata_of(const Model::Impl& m) { return read(m, true).metadata; }
 
 std::string Model::dump(const std::string& after, bool with_types) const {
   impl_->require(Right::inspect);

@@ -222,7 +222,7 @@ struct Session::Impl {
     Counters c = before;
     c.runs = runs;
     c.state_bytes_copied = state.copied();
-    c.wakes = Pool::instance().wakes();
+    c.wakes = ThreadPool::instance().wakes();
     if (executor) {
       const BindCounters b = executor->counters();
       c.binds += b.binds, c.plans += b.deltas, c.allocations += b.grown;

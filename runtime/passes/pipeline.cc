@@ -55,6 +55,18 @@ constexpr PassRow kPipeline[] = {
     {"append_state", plain<append_state>},
 };
 
+constexpr PassRow kSimplifying[] = {
+    {"share_constants", plain<share_constants>},
+    {"fold", fold},
+    {"trim_captures", plain<trim_captures>},
+    {"fold_if", plain<fold_if>},
+    {"simplify", plain<simplify>},
+    {"simplify_shapes", plain<simplify_shapes>},
+    {"merge_common", plain<merge_common>},
+    {"fold", fold},
+    {"drop_dead", plain<drop_dead>},
+};
+
 // Subgraphs first, so that a pass sees bodies that are done.
 void run_nested(const PassRow& pass, Graph& g, PassContext& context) {
   for (size_t i = 0; i < g.nodes.size(); ++i)
@@ -82,6 +94,11 @@ void run_passes(Graph& g, const PassOptions& options, const PassObserver& observ
     if (observe) observe(pass.name, g);
   }
   drop_guards(g);
+}
+
+void simplify_model(Graph& g, const PassOptions& options) {
+  PassContext context{options.limits, options.precision, options.workers};
+  for (const PassRow& pass : kSimplifying) run_row(pass, g, context, options.verify);
 }
 
 void run_pass(std::string_view name, Graph& g, const PassOptions& options) {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <thread>
 
-#include "exec/pool.h"
+#include "exec/thread_pool.h"
 #include "formats/numpy/npy.h"
 #include "tenon.h"
 
@@ -19,9 +19,9 @@ void run_together(int threads, const std::function<void(int)>& body) {
 }
 
 // How often each of `count` items was done, and by workers that there are.
-void expect_each_once(const Pool::Lease& lease, int64_t count, int64_t grain) {
+void expect_each_once(const ThreadPool::Lease& lease, int64_t count, int64_t grain) {
   Context context{};
-  context.fork = Pool::fork, context.pool = &Pool::instance(), context.workers = lease.workers();
+  context.fork = ThreadPool::fork, context.pool = &ThreadPool::instance(), context.workers = lease.workers();
   std::vector<int> done(static_cast<size_t>(count));  // plain: who takes an item owns it
   std::atomic<int> strangers{0};
   parallel(context, count, grain, [&](int64_t begin, int64_t end, int worker) {
@@ -33,7 +33,7 @@ void expect_each_once(const Pool::Lease& lease, int64_t count, int64_t grain) {
 }
 
 TEST(Threads, the_pool_does_every_item_once) {
-  const Pool::Lease lease(Pool::instance(), 4);
+  const ThreadPool::Lease lease(ThreadPool::instance(), 4);
   for (int round = 0; round < 20; ++round)
     for (int64_t count : {0, 1, 2, 3, 7, 64, 1000})
       for (int64_t grain : {1, 3, 1000}) expect_each_once(lease, count, grain);
@@ -42,7 +42,7 @@ TEST(Threads, the_pool_does_every_item_once) {
 TEST(Threads, runs_at_once_share_the_pool_or_work_alone) {
   run_together(4, [](int) {
     for (int round = 0; round < 50; ++round) {
-      const Pool::Lease lease(Pool::instance(), 3);
+      const ThreadPool::Lease lease(ThreadPool::instance(), 3);
       expect_each_once(lease, 50, 2);
     }
   });

@@ -18,21 +18,21 @@ int processors();
 // Whole processors that the control groups named in the file `self` grant, their folders below `mount`; INT32_MAX where none sets a limit.
 int granted_processors(const std::string& mount, const std::string& self);
 
-class Pool {
+class ThreadPool {
  public:
-  static Pool& instance();
-  ~Pool();
+  static ThreadPool& instance();
+  ~ThreadPool();
 
   // Holds the pool for one run; wakes `workers - 1` threads. Where another run holds it, the caller works alone.
   class Lease {
    public:
-    Lease(Pool& pool, int workers);
+    Lease(ThreadPool& pool, int workers);
     ~Lease();
     Lease(const Lease&) = delete;
     int workers() const { return workers_; }
 
    private:
-    Pool& pool_;
+    ThreadPool& pool_;
     int workers_;
   };
 
@@ -45,7 +45,7 @@ class Pool {
   int64_t wakes() const { return wakes_.load(std::memory_order_relaxed); }
 
  private:
-  Pool() = default;
+  ThreadPool() = default;
   void grow(int threads);
   void work(int worker);
   void take(int worker, uint32_t epoch);

@@ -1,4 +1,4 @@
-#include "exec/pool.h"
+#include "exec/thread_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -13,10 +13,10 @@
 namespace tenon {
 namespace {
 
-Context context(Pool::Lease& lease) {
+Context context(ThreadPool::Lease& lease) {
   Context c{};
-  c.fork = Pool::fork;
-  c.pool = &Pool::instance();
+  c.fork = ThreadPool::fork;
+  c.pool = &ThreadPool::instance();
   c.workers = lease.workers();
   return c;
 }
@@ -33,9 +33,9 @@ std::vector<int> visits(const Context& c, int64_t count, int64_t grain) {
   return {seen.begin(), seen.end()};
 }
 
-TEST(Pool, does_every_piece_once) {
+TEST(ThreadPool, does_every_piece_once) {
   for (int workers : {1, 2, 3, 4}) {
-    Pool::Lease lease(Pool::instance(), workers);
+    ThreadPool::Lease lease(ThreadPool::instance(), workers);
     ASSERT_EQ(lease.workers(), workers);
     for (int64_t count : {0, 1, 2, 7, 64, 1000})
       for (int64_t grain : {1, 3, 64, 5000})
@@ -43,23 +43,23 @@ TEST(Pool, does_every_piece_once) {
   }
 }
 
-TEST(Pool, whoever_finds_it_held_works_alone) {
-  Pool::Lease first(Pool::instance(), 2);
+TEST(ThreadPool, whoever_finds_it_held_works_alone) {
+  ThreadPool::Lease first(ThreadPool::instance(), 2);
   std::thread([] {
-    Pool::Lease second(Pool::instance(), 2);
+    ThreadPool::Lease second(ThreadPool::instance(), 2);
     EXPECT_EQ(second.workers(), 1);
     EXPECT_EQ(visits(context(second), 100, 7), std::vector<int>(100, 1));
   }).join();
   EXPECT_EQ(first.workers(), 2);
 }
 
-TEST(Pool, is_handed_on_between_threads) {
+TEST(ThreadPool, is_handed_on_between_threads) {
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
-        Pool::Lease lease(Pool::instance(), 1 + i % 4);
+        ThreadPool::Lease lease(ThreadPool::instance(), 1 + i % 4);
         wrong += visits(context(lease), 50, 3) != std::vector<int>(50, 1);
       }
     });
@@ -67,15 +67,15 @@ TEST(Pool, is_handed_on_between_threads) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST(Pool, wakes_after_sleep) {
+TEST(ThreadPool, wakes_after_sleep) {
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    Pool::Lease lease(Pool::instance(), 2);
+    ThreadPool::Lease lease(ThreadPool::instance(), 2);
     EXPECT_EQ(visits(context(lease), 100, 1), std::vector<int>(100, 1));
   }
 }
 
-TEST(Pool, counts_processors_it_may_use) {
+TEST(ThreadPool, counts_processors_it_may_use) {
   EXPECT_GE(processors(), 1);
   EXPECT_LE(processors(), static_cast<int>(std::thread::hardware_concurrency()));
 }

@@ -1,4 +1,4 @@
-#include "exec/pool.h"
+#include "exec/thread_pool.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -94,14 +94,14 @@ int processors() {
   return n;
 }
 
-Pool& Pool::instance() {
-  static Pool pool;
+ThreadPool& ThreadPool::instance() {
+  static ThreadPool pool;
   return pool;
 }
 
-void Pool::pin_workers(bool pin) { pinned = pin; }
+void ThreadPool::pin_workers(bool pin) { pinned = pin; }
 
-void Pool::grow(int threads) {
+void ThreadPool::grow(int threads) {
   const std::vector<int>& cpus = allowed_at_start();
   while (static_cast<int>(threads_.size()) < threads) {
     const int worker = static_cast<int>(threads_.size()) + 1;
@@ -115,14 +115,14 @@ void Pool::grow(int threads) {
   }
 }
 
-Pool::~Pool() {
+ThreadPool::~ThreadPool() {
   ended_ = true;
   awake_ = UINT32_MAX;
   futex_wake(awake_);
   for (std::thread& t : threads_) t.join();
 }
 
-void Pool::take(int worker, uint32_t epoch) {
+void ThreadPool::take(int worker, uint32_t epoch) {
   for (;;) {
     uint64_t t = ticket_.load(std::memory_order_acquire);
     do {
@@ -134,7 +134,7 @@ void Pool::take(int worker, uint32_t epoch) {
   }
 }
 
-void Pool::work(int worker) {
+void ThreadPool::work(int worker) {
   uint32_t seen = epoch_.load(std::memory_order_acquire) - 1;  // it takes part in a job that is under way already
   auto idle_since = std::chrono::steady_clock::now();
   for (int spins = 0; !ended_.load(std::memory_order_relaxed); ++spins) {
@@ -159,8 +159,8 @@ void Pool::work(int worker) {
   }
 }
 
-void Pool::fork(const Context& context, int64_t count, int64_t grain, void (*body)(void*, int64_t, int64_t, int), void* closure) {
-  Pool& p = *static_cast<Pool*>(context.pool);
+void ThreadPool::fork(const Context& context, int64_t count, int64_t grain, void (*body)(void*, int64_t, int64_t, int), void* closure) {
+  ThreadPool& p = *static_cast<ThreadPool*>(context.pool);
   // Chunks are numbered in 32 bits.
   grain = std::max(grain, count / INT32_MAX + 1);
   const uint32_t chunks = static_cast<uint32_t>((count + grain - 1) / grain);
@@ -176,7 +176,7 @@ void Pool::fork(const Context& context, int64_t count, int64_t grain, void (*bod
   while (p.done_.load(std::memory_order_acquire) != chunks) pause();
 }
 
-Pool::Lease::Lease(Pool& pool, int workers) : pool_(pool), workers_(1) {
+ThreadPool::Lease::Lease(ThreadPool& pool, int workers) : pool_(pool), workers_(1) {
   if (workers <= 1 || pool_.held_.exchange(true, std::memory_order_acquire)) return;
   pool_.grow(workers - 1);
   workers_ = workers;
@@ -187,7 +187,7 @@ Pool::Lease::Lease(Pool& pool, int workers) : pool_(pool), workers_(1) {
   }
 }
 
-Pool::Lease::~Lease() {
+ThreadPool::Lease::~Lease() {
   if (workers_ == 1) return;
   pool_.awake_.store(0, std::memory_order_seq_cst);
   pool_.held_.store(false, std::memory_order_release);
