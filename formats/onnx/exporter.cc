@@ -405,7 +405,7 @@ std::string_view Export::cast(std::string_view value, DType to) const { return e
 
 std::string_view Export::constant(double value, DType type) const {
   std::string raw(static_cast<size_t>(storage_bytes(type, 1)), '\0');
-  store_cell(type, raw.data(), 0, is_real(type) ? Cell{.real = value} : Cell{.integer = static_cast<int64_t>(value)});
+  store_cell(type, raw.data(), 0, cell_of(type, value));
   return scope_.constant("number", type, {}, std::move(raw));
 }
 std::string_view Export::constant(const std::vector<int64_t>& values) const {

@@ -181,7 +181,7 @@ Values Import::emit(std::string_view op, Attributes attributes, std::vector<Valu
 ValueId Import::scalar(double value, DType type) const {
   if (type == DType::string) throw Error(Code::bad_model, "an input is a tensor of strings, expected numbers or bool");
   char storage[16] = {};
-  store_cell(type, storage, 0, is_real(type) ? Cell{.real = value} : Cell{.integer = static_cast<int64_t>(value)});
+  store_cell(type, storage, 0, cell_of(type, value));
   Type t;
   t.dtype = type;
   return graph_.add_constant("", t, storage);

@@ -1,6 +1,7 @@
 // Attention and what stands beside it, as formulas of smaller ops.
 #include <cmath>
 
+#include "formats/onnx/attention_parts.h"
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
 #include "ops/concat.h"
@@ -19,69 +20,12 @@
 namespace tenon::onnx {
 namespace {
 
-int rank_of(const Import& n, ValueId v) { return n.graph().value(v).type.shape.rank(); }
-Dim size_of(const Import& n, ValueId v, int axis) {
-  const Shape& s = n.graph().value(v).type.shape;
-  return s[from_front(axis, s.rank())];
-}
-
-ValueId transposed(const Import& n, ValueId v, std::vector<int64_t> perm) { return n.emit("transpose", Transpose{std::move(perm)}, {v}); }
-ValueId reshaped(const Import& n, ValueId v, const std::vector<int64_t>& shape) { return n.emit("reshape", Reshape{}, {v, n.constant(shape)}); }
-ValueId unsqueezed(const Import& n, ValueId v, std::vector<int64_t> axes) { return n.emit("unsqueeze", Unsqueeze{std::move(axes)}, {v}); }
-ValueId concat(const Import& n, std::vector<ValueId> parts, int64_t axis) { return n.emit("concat", Concat{axis}, std::move(parts)); }
-// The size of an axis as s64[1].
-ValueId size_value(const Import& n, ValueId v, int64_t axis) { return n.emit("shape", ShapeOf{axis, axis + 1}, {v}); }
-// Elements [from, to) of the last axis.
-ValueId columns(const Import& n, ValueId v, int64_t from, int64_t to) {
-  return n.emit("slice", None{}, {v, n.constant({from}), n.constant({to}), n.constant({-1})});
-}
-
-ValueId product(const Import& n, std::vector<ValueId> matrices) { return n.emit("matmul", Matmul{}, std::move(matrices)); }
-
-// [batch, length, heads * size] as [batch, heads, length, size].
-ValueId split_heads(const Import& n, ValueId v, int64_t heads) {
-  expect(heads > 0, "attention on inputs of three axes names the number of heads");
-  return transposed(n, reshaped(n, v, {0, 0, heads, -1}), {0, 2, 1, 3});
-}
-ValueId join_heads(const Import& n, ValueId v) { return reshaped(n, transposed(n, v, {0, 2, 1, 3}), {0, 0, -1}); }
-
-// Each key-value head serves as many query heads in a row as there are for one.
-ValueId repeat_heads(const Import& n, ValueId v, ValueId query) {
-  const Dim own = size_of(n, v, 1), wanted = size_of(n, query, 1);
-  if (own == wanted) return v;
-  if (!own.known() || !wanted.known()) n.refuse("attention whose numbers of heads are not known");
-  expect(own.number() > 0 && wanted.number() % own.number() == 0, "the number of query heads is a multiple of that of key heads");
-  std::vector<int64_t> heads;
-  for (int64_t h = 0; h < wanted.number(); ++h) heads.push_back(h * own.number() / wanted.number());
-  return n.emit("gather", Gather{1}, {v, n.constant(heads)});
-}
-
 double scale_of(const Import& n, ValueId query) {
   const double given = static_cast<double>(n.real("scale", 0));
   const Dim size = size_of(n, query, -1);
   if (n.find("scale") && given != 0) return given;
   if (!size.known()) n.refuse("attention without a scale whose head size is not known");
   return 1 / std::sqrt(static_cast<double>(size.number()));
-}
-
-// 0, 1 ... as many as s64[1] `count` says, shaped as given.
-ValueId counted(const Import& n, ValueId count, const std::vector<int64_t>& shape) {
-  return reshaped(n, n.emit("range", None{}, {n.scalar(0, DType::s64), reshaped(n, count, {}), n.scalar(1, DType::s64)}), shape);
-}
-
-// Which keys each query may see, by rules on places: bool that broadcasts to the scores; kNone where all may.
-struct Sight {
-  const Import& n;
-  ValueId allowed = kNone;
-  void only(ValueId also) { allowed = allowed == kNone ? also : n.emit("logical_and", None{}, {allowed, also}); }
-};
-
-// softmax over the last axis, in which a row of -inf alone gives zeros.
-ValueId guarded_softmax(const Formula& f, ValueId scores) {
-  const ValueId top = f.n.emit("reduce", Reduce{.kind = Reduction::max, .axes = {-1}}, {scores});
-  const ValueId blind = f("equal", {top, f.number(-INFINITY)});
-  const ValueId p = f.n.emit("softmax", Softmax{}, {f("where", {blind, f.number(0), scores})});
-  return f("where", {blind, f.number(0), p});
 }
 
 ValueId padded_mask(const Import& n, ValueId mask, ValueId key) {
@@ -174,31 +118,15 @@ Values flex_attention(const Import& n) {
   return cast(n, product(n, {p, cast(n, repeat_heads(n, input(n, 2), q), precision)}), dtype);
 }
 
-// Pairs of channels turned by an angle: (a cos - b sin, b cos + a sin).
 Values rotary_embedding(const Import& n) {
   const bool flat = n.rank(0) == 3;
-  const Formula f{n, n.element(0)};
   const int64_t heads = n.integer("num_heads", 0), dim = n.integer("rotary_embedding_dim", 0);
   const bool interleaved = n.integer("interleaved", 0) != 0;
   expect(!flat || heads > 0, "RotaryEmbedding on three axes names num_heads");
   expect(flat || n.rank(0) == 4, "the input of RotaryEmbedding has three axes or four");
-  const ValueId x = flat ? reshaped(n, input(n, 0), {0, 0, heads, -1}) : transposed(n, input(n, 0), {0, 2, 1, 3});  // [batch, length, heads, size]
+  const ValueId x = flat ? reshaped(n, input(n, 0), {0, 0, heads, -1}) : transposed(n, input(n, 0), {0, 2, 1, 3});
   const auto angles = [&](int i) { return unsqueezed(n, n.has(3) ? n.emit("gather", Gather{0}, {input(n, i), input(n, 3)}) : input(n, i), {2}); };
-  const ValueId cos = angles(1), sin = angles(2);
-  const ValueId turned = dim ? columns(n, x, 0, dim) : x;
-  ValueId a, b;
-  if (interleaved) {
-    const ValueId pairs = reshaped(n, turned, {0, 0, 0, -1, 2});
-    a = n.emit("gather", Gather{-1}, {pairs, n.scalar(0, DType::s64)}), b = n.emit("gather", Gather{-1}, {pairs, n.scalar(1, DType::s64)});
-  } else {
-    const Dim size = size_of(n, turned, 3);
-    if (!size.known()) n.refuse("RotaryEmbedding whose head size is not known");
-    a = columns(n, turned, 0, size.number() / 2), b = columns(n, turned, size.number() / 2, size.number());
-  }
-  const ValueId real = f("sub", {f("mul", {cos, a}), f("mul", {sin, b})}), imaginary = f("add", {f("mul", {sin, a}), f("mul", {cos, b})});
-  ValueId y = interleaved ? reshaped(n, concat(n, {unsqueezed(n, real, {4}), unsqueezed(n, imaginary, {4})}, 4), {0, 0, 0, -1})
-                          : concat(n, {real, imaginary}, 3);
-  if (dim) y = concat(n, {y, columns(n, x, dim, INT64_MAX)}, 3);
+  const ValueId y = turned(n, x, angles(1), angles(2), dim, interleaved);
   return flat ? reshaped(n, y, {0, 0, -1}) : transposed(n, y, {0, 2, 1, 3});
 }
 
@@ -236,5 +164,24 @@ constexpr ImportRow kRows[] = {
 };
 
 }  // namespace
+
+ValueId turned(const Import& n, ValueId x, ValueId cos, ValueId sin, int64_t dim, bool interleaved) {
+  const Formula f{n, n.graph().value(x).type.expressed()};
+  const ValueId part = dim ? columns(n, x, 0, dim) : x;
+  ValueId a, b;
+  if (interleaved) {
+    const ValueId pairs = reshaped(n, part, {0, 0, 0, -1, 2});
+    a = n.emit("gather", Gather{-1}, {pairs, n.scalar(0, DType::s64)}), b = n.emit("gather", Gather{-1}, {pairs, n.scalar(1, DType::s64)});
+  } else {
+    const Dim size = size_of(n, part, 3);
+    if (!size.known()) n.refuse("a rotary embedding whose head size is not known");
+    a = columns(n, part, 0, size.number() / 2), b = columns(n, part, size.number() / 2, size.number());
+  }
+  const ValueId real = f("sub", {f("mul", {cos, a}), f("mul", {sin, b})}), imaginary = f("add", {f("mul", {sin, a}), f("mul", {cos, b})});
+  const ValueId y = interleaved ? reshaped(n, concat(n, {unsqueezed(n, real, {4}), unsqueezed(n, imaginary, {4})}, 4), {0, 0, 0, -1})
+                                : concat(n, {real, imaginary}, 3);
+  return dim ? concat(n, {y, columns(n, x, dim, INT64_MAX)}, 3) : y;
+}
+
 const ImportTable kAttentionRows = kRows;
 }  // namespace tenon::onnx

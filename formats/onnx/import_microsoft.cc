@@ -6,10 +6,13 @@
 #include "ops/concat.h"
 #include "ops/conv.h"
 #include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/quantize.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
+#include "ops/squeeze.h"
+#include "ops/transpose.h"
 
 namespace tenon::onnx {
 namespace {
@@ -170,7 +173,78 @@ Values matmul_integer_to_float(const Import& n) {
   return rescaled(n, n.emit("matmul_integer", Matmul{}, in), input(n, 2), input(n, 3), 6);
 }
 
+// Channels last on both sides. The weight is [m, spatial, c / group], of NhwcFusedConv [m, c / group, spatial].
+Values conv_channels_last(const Import& n, bool fused) {
+  expect(n.rank(0) == 4 && n.rank(1) == 4, "the input and the weight have four axes");
+  const auto turned = [&](int i) { return n.emit("transpose", Transpose{{0, 3, 1, 2}}, {input(n, i)}); };
+  const std::string activation = fused ? n.text("activation", "") : "";
+  const std::vector<float> parameters = fused ? n.reals("activation_params") : std::vector<float>{};
+  n.ignore("kernel_shape");
+  std::vector<ValueId> in{turned(0), fused ? input(n, 1) : turned(1)};
+  if (n.has(2)) in.push_back(n.in[2]);
+  ValueId v = n.emit("conv", n.attributes<Conv>(), in);
+  if (fused && n.has(3)) v = apply(n, "add", {v, turned(3)});
+  return n.emit("transpose", Transpose{{0, 2, 3, 1}}, {activated(n, v, activation, parameters, n.element(0))});
+}
+
+// Group normalisation over NHWC (or NCHW), with what is added before it and SiLU after it.
+Values group_norm(const Import& n, bool skips) {
+  const bool last = n.integer("channels_last", 1) != 0;
+  const int64_t activation = n.integer("activation", 0);
+  expect(activation == 0 || activation == 1, "activation is 0 (none) or 1 (SiLU)");
+  const GroupNorm a{.num_groups = n.integer("groups", 0), .epsilon = n.real("epsilon", 1e-5f)};
+  expect(a.num_groups > 0 && n.rank(0) == 4, "GroupNorm has groups, and an input of four axes");
+  ValueId x = input(n, 0);
+  if (skips) {
+    ValueId skip = input(n, 3);
+    if (n.rank(3) == 2) skip = n.emit("unsqueeze", Unsqueeze{{1, 2}}, {skip});
+    x = apply(n, "add", {x, skip});
+    if (n.has(4)) x = apply(n, "add", {x, input(n, 4)});
+  }
+  const ValueId sum = x;
+  const DType dtype = n.element(0);
+  if (last) x = n.emit("transpose", Transpose{{0, 3, 1, 2}}, {x});
+  x = n.emit("group_norm", a, {x, cast(n, input(n, 1), dtype), cast(n, input(n, 2), dtype)});
+  if (activation == 1) x = apply(n, "swish", {x, n.scalar(1, dtype)});
+  if (last) x = n.emit("transpose", Transpose{{0, 2, 3, 1}}, {x});
+  return Values(std::vector<ValueId>{x, sum});
+}
+
+Values gemm_fast_gelu(const Import& n) {
+  ValueId v = n.emit("matmul", Matmul{}, {input(n, 0), input(n, 1)});
+  if (n.has(2)) v = apply(n, "add", {v, input(n, 2)});
+  return apply(n, "gelu_tanh", {v});
+}
+
+// The left half of x + bias times GELU of the right half.
+Values bias_split_gelu(const Import& n) {
+  const ValueId v = apply(n, "add", {input(n, 0), input(n, 1)});
+  const Dim width = n.graph().value(v).type.shape[n.rank(0) - 1];
+  if (!width.known()) n.refuse("BiasSplitGelu whose width is not known");
+  const auto half = [&](int64_t from, int64_t to) { return n.emit("slice", None{}, {v, n.constant({from}), n.constant({to}), n.constant({-1})}); };
+  return apply(n, "mul", {half(0, width.number() / 2), apply(n, "gelu", {half(width.number() / 2, width.number())})});
+}
+
+Values bias_add(const Import& n) { return apply(n, "add", {apply(n, "add", {input(n, 0), input(n, 1)}), input(n, 2)}); }
+
+// (a - za) (b - zb) as s32.
+Values multiplied_integers(const Import& n) {
+  const auto less_zero = [&](int i) {
+    const ValueId v = cast(n, input(n, i), DType::s32);
+    return n.has(i + 1) ? apply(n, "sub", {v, cast(n, n.in[static_cast<size_t>(i) + 1], DType::s32)}) : v;
+  };
+  return apply(n, "mul", {less_zero(0), less_zero(2)});
+}
+
 constexpr ImportRow kRows[] = {
+    {"NhwcConv", [](const Import& n) { return conv_channels_last(n, false); }, 1, kDomain},
+    {"NhwcFusedConv", [](const Import& n) { return conv_channels_last(n, true); }, 1, kDomain},
+    {"GroupNorm", [](const Import& n) { return group_norm(n, false); }, 1, kDomain},
+    {"SkipGroupNorm", [](const Import& n) { return group_norm(n, true); }, 1, kDomain},
+    {"GemmFastGelu", gemm_fast_gelu, 1, kDomain},
+    {"BiasSplitGelu", bias_split_gelu, 1, kDomain},
+    {"BiasAdd", bias_add, 1, kDomain},
+    {"MulInteger", multiplied_integers, 1, kDomain},
     {"FusedConv", fused_conv, 1, kDomain},
     {"FusedGemm", fused_gemm, 1, kDomain},
     {"QLinearAdd", [](const Import& n) { return quantized_binary(n, "add"); }, 1, kDomain},

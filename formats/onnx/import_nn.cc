@@ -278,11 +278,19 @@ Values gemm(const Import& n) {
 
 // alpha * a * b of com.microsoft. transBatch moves axis 0 behind the other leading axes, before trans turns the matrices.
 Values fused_matmul(const Import& n) {
-  if (n.integer("transBatchA", 0) || n.integer("transBatchB", 0)) n.refuse("transBatchA and transBatchB of FusedMatMul");
+  // Axis 0 goes behind the other leading axes.
+  const auto batch_last = [&](int i, const char* name) {
+    const int rank = n.rank(i);
+    if (!n.integer(name, 0) || rank < 3) return input(n, i);
+    std::vector<int64_t> perm;
+    for (int64_t k = 1; k < rank - 1; ++k) perm.push_back(k);
+    perm.push_back(0), perm.push_back(rank - 1);
+    return n.emit("transpose", Transpose{perm}, {input(n, i)});
+  };
   const float alpha = n.real("alpha", 1);
   // A vector has no transpose.
   const Matmul a{.transpose_a = n.integer("transA", 0) != 0 && n.rank(0) > 1, .transpose_b = n.integer("transB", 0) != 0 && n.rank(1) > 1};
-  return scaled(n, n.emit("matmul", a, n.in), alpha, n.element(0));
+  return scaled(n, n.emit("matmul", a, {batch_last(0, "transBatchA"), batch_last(1, "transBatchB")}), alpha, n.element(0));
 }
 
 // A value whose axes carry the labels of an equation.

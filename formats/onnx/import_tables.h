@@ -6,11 +6,12 @@
 namespace tenon::onnx {
 
 extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows,
-    kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
+    kSequenceRows, kAttentionRows, kMicrosoftAttentionRows, kCodedRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
 
 inline std::vector<ImportTable> import_tables() {
-  return {kMovementRows,  kShapeRows,    kMathRows,      kNnRows,       kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
-          kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows,   kSignalRows,    kVisionRows,    kRandomRows};
+  return {kMovementRows,  kShapeRows,    kMathRows,      kNnRows,       kReduceRows,    kRecurrentRows,
+          kQuantisedRows, kMlRows,       kMicrosoftRows, kSequenceRows, kAttentionRows, kMicrosoftAttentionRows,
+          kCodedRows,     kTrainingRows, kTextRows,      kSignalRows,   kVisionRows,    kRandomRows};
 }
 
 }  // namespace tenon::onnx

@@ -221,6 +221,15 @@ int64_t storage_bytes(DType type, int64_t count) {
   return (total + 7) / 8;
 }
 
+Cell cell_of(DType type, double value) {
+  if (is_real(type) || is_complex(type)) return Cell{.real = value};
+  constexpr double kBeyond = 0x1p63;
+  if (std::isnan(value)) return Cell{.integer = 0};
+  if (value >= kBeyond) return Cell{.integer = INT64_MAX};
+  if (value < -kBeyond) return Cell{.integer = INT64_MIN};
+  return Cell{.integer = static_cast<int64_t>(value)};
+}
+
 Cell load_cell(DType type, const void* data, int64_t index) {
   switch (type) {
     case DType::f64:

@@ -65,6 +65,9 @@ union Cell {
   int64_t integer;
 };
 
+// `value` in a cell of the type; for integers cut towards zero and to the range of s64, NaN 0.
+Cell cell_of(DType type, double value);
+
 // Reads element `index`. Complex types have two cells an element and are read as their parts (index counts parts).
 Cell load_cell(DType type, const void* data, int64_t index);
 // Rounds to nearest even; real values beyond a type's range become infinity, or the type's largest where it has none

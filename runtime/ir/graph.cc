@@ -62,7 +62,7 @@ ValueId Graph::add_constant(std::string name, Type type, const void* data) {
 
 ValueId Graph::add_scalar(float value, DType dtype) {
   char storage[16] = {};
-  store_cell(dtype, storage, 0, is_real(dtype) ? Cell{.real = value} : Cell{.integer = static_cast<int64_t>(value)});
+  store_cell(dtype, storage, 0, cell_of(dtype, static_cast<double>(value)));
   return add_constant("", {dtype, {}, {}, nullptr}, storage);
 }
 

@@ -108,7 +108,7 @@ Array run_program(const Program& program, const std::vector<const Array*>& opera
     for (int i = 0; i < info(row.function).arity; ++i) at[i] = values[static_cast<size_t>(row.operand[i])];
     // A row has the shape its own operands broadcast to; the last has the shape of the whole.
     results.push_back(apply(row.function, at, shape));
-    if (!results.back().is_real()) round_elements(results.back());  // integers wrap in every row
+    round_elements(results.back());  // each row is an operator of its own: a floor sees what a quotient was rounded to
     values.push_back(&results.back());
   }
   return std::move(results.back());

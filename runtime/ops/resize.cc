@@ -144,7 +144,7 @@ bool outside(const Resize& a, double place, int64_t size) {
 
 void fill(Array& dst, int64_t i, double value) {
   if (dst.is_real()) dst.real(i) = value;
-  else if (dst.dtype != DType::string) dst.integer(i) = static_cast<int64_t>(value);
+  else if (dst.dtype != DType::string) dst.integer(i) = cell_of(dst.dtype, value).integer;
 }
 
 void pick_nearest(Reference& n, const std::vector<AxisPlan>& axes) {

@@ -25,6 +25,7 @@ double multiply_adds(const Graph& g, const Node& n, const std::vector<int64_t>& 
     const int rank = g.values[n.inputs[0]].type.shape.rank();
     return count(n.outputs[0]) * size(n.inputs[0], rank == 1 ? 0 : t ? -2 : -1);
   }
+  if (op == "coded_matmul") return count(n.outputs[0]) * size(n.inputs[0], -1);
   if (op == "matmul_integer" || op == "dynamic_matmul") return count(n.outputs[0]) * size(n.inputs[0], -1);
   if (op == "lstm" || op == "gru" || op == "rnn" || op == "dynamic_lstm")
     return size(n.inputs[0], 0) * size(n.inputs[0], 1) * (count(n.inputs[1]) + count(n.inputs[2]));
