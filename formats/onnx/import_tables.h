@@ -6,11 +6,12 @@
 namespace tenon::onnx {
 
 extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows,
-    kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
+    kSequenceRows, kAttentionRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows, kFeatureRows, kLinearRows;
 
 inline std::vector<ImportTable> import_tables() {
   return {kMovementRows,  kShapeRows,    kMathRows,      kNnRows,       kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows,
-          kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows,   kSignalRows,    kVisionRows,    kRandomRows};
+          kMicrosoftRows, kSequenceRows, kAttentionRows, kTrainingRows, kTextRows,   kSignalRows,    kVisionRows,    kRandomRows,
+          kFeatureRows,  kLinearRows};
 }
 
 }  // namespace tenon::onnx
