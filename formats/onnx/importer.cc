@@ -91,7 +91,9 @@ ReadModel Importer::read() {
   for (const ValueInfoView& v : model_.graph.outputs) {
     if (options_.ports_only) define(scope, v.name, g.add_value({std::string(v.name), type(v, g), kNone, {}, nullptr}));
     ValueId id = find(scope, v.name);
-    // The name that callers use is the output's.
+    // The name that callers use is the output's. An operator may give its input as it is, or one value under two names.
+    const auto holds = [&](const std::vector<ValueId>& list) { return std::find(list.begin(), list.end(), id) != list.end(); };
+    if (g.values[id].name != v.name && (holds(g.inputs) || holds(g.outputs))) id = emit(g, ops::identity, None{}, {id})[0];
     if (g.values[id].name != v.name) g.values[id].name = v.name;
     g.outputs.push_back(id);
     if (!options_.ports_only) compare_declared("output", v, g, id);

@@ -35,6 +35,8 @@ except ImportError as e:
     sys.exit(77)
 
 RTOL, ATOL = 1e-4, 1e-5
+# What Tenon refuses on purpose: text is taken apart outside the graph.
+REFUSED = "operator Tokenizer of domain com.microsoft is not supported"
 ROWS, TESTED, FEATURES = 150, 40, 6
 warnings.filterwarnings("ignore")
 
@@ -216,7 +218,8 @@ def models():
         ("network regressor", neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=60, random_state=0), regression, {}),
         classifier("calibrated", calibration.CalibratedClassifierCV(svm.LinearSVC(), cv=2)),
         classifier("gaussian process", gaussian_process.GaussianProcessClassifier(), binary),
-        ("gaussian process regressor", gaussian_process.GaussianProcessRegressor(alpha=0.1), regression, {}),
+        ("gaussian process regressor", gaussian_process.GaussianProcessRegressor(alpha=0.1),
+         Wide("regression"), {}),
         ("gaussian mixture", mixture.GaussianMixture(3, random_state=0), three, {}),
         ("k means", cluster.KMeans(3, n_init=2, random_state=0), three, {}),
         # Features.
@@ -262,6 +265,17 @@ def models():
             linear_model.LogisticRegression()), Table(), {}),
     ]
     return out + boosters(binary, three, regression, missing)
+
+
+class Wide(Problem):
+    """The same numbers in double precision, for models that lose too many digits in single."""
+
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.x, self.feed = self.x.astype(np.float64), {"X": self.feed["X"].astype(np.float64)}
+
+    def types(self):
+        return [("X", data_types.DoubleTensorType([None, self.x.shape[1]]))]
 
 
 class WithTargets(Problem):
@@ -394,7 +408,7 @@ def main():
     arguments = parser.parse_args()
     if not os.access(arguments.tenon, os.X_OK):
         sys.exit(f"{arguments.tenon} is no program; build it, or give --tenon")
-    counted = {"ok": 0, "DIFFERS": 0, "FAILS": 0, "no peer": 0}
+    counted = {"ok": 0, "DIFFERS": 0, "FAILS": 0, "refused": 0, "no peer": 0}
     for name, estimator, problem, options in models():
         if arguments.only not in name:
             continue
@@ -419,6 +433,8 @@ def main():
                     word = "DIFFERS" if why else "ok"
                 except Exception as e:
                     word, why = "FAILS", str(e) or traceback.format_exc()
+                    if why.endswith(REFUSED):
+                        word, why = "refused", REFUSED
             if word != "ok":
                 why += " (--reference)" if how else ""
                 break
@@ -426,7 +442,8 @@ def main():
         print(f"{name:48}  {word:8} {why}", flush=True)
     tried = counted["ok"] + counted["DIFFERS"] + counted["FAILS"]
     print(f"{counted['ok']} of {tried} models agree with ONNX Runtime {onnxruntime.__version__} "
-          f"(scikit-learn {sklearn.__version__}); {counted['no peer']} could not be made or run by the peer")
+          f"(scikit-learn {sklearn.__version__}); {counted['refused']} are refused on purpose, "
+          f"{counted['no peer']} could not be made or run by the peer")
     sys.exit(0 if counted["ok"] == tried and tried else 1)
 
 

@@ -118,6 +118,17 @@ TEST(OnnxOddities, without_types_names_and_initialisers_apart) {
   EXPECT_EQ(loaded.notes(), "");
 }
 
+// Clip without bounds gives its input as it is.
+TEST(OnnxOddities, outputs_that_are_the_same_value) {
+  Model m = small_model({node("Clip", {"x"}, {"y"}), node("Clip", {"y"}, {"z"})});
+  m.graph.outputs.push_back({.name = "z", .type = {}});
+  const Loaded loaded(m);
+  EXPECT_EQ(loaded.model.inputs()[0].name, "x");
+  EXPECT_EQ(loaded.model.outputs()[0].name, "y");
+  EXPECT_EQ(loaded.model.outputs()[1].name, "z");
+  expect_reals(loaded.run(), {2}, {1, -2});
+}
+
 TEST(OnnxOddities, a_newer_ir_version) {
   Model m = relu();
   m.ir_version = 99;
