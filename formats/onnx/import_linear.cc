@@ -7,9 +7,11 @@
 #include "formats/onnx/post_transform.h"
 #include "ops/concat.h"
 #include "ops/couple_probabilities.h"
+#include "ops/gather.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
+#include "ops/split.h"
 
 namespace tenon::onnx {
 namespace {
@@ -187,55 +189,82 @@ Values svm_regressor(const Import& n) {
   return f("where", {f("greater", {v, f.number(0)}), f.number(1), f.number(-1)});
 }
 
-// What the pairs of classes i < j say, each by vectors of both classes.
+// What the pairs of classes i < j say, each by vectors of both classes. All that is made here is as
+// large as the lists of the file.
 class Pairs {
  public:
-  Pairs(const std::vector<int64_t>& sizes, const std::vector<double>& coefficients)
-      : classes_(sizes.size()) {
-    for (int64_t size : sizes) {
+  Pairs(const Import& n, std::vector<int64_t> sizes, std::vector<double> coefficients)
+      : n_(n), sizes_(std::move(sizes)), coefficients_(std::move(coefficients)) {
+    for (int64_t size : sizes_) {
       expect(size >= 0 && size <= INT32_MAX, "vectors_per_class are counts");
-      begins_.push_back(begins_.back() + static_cast<size_t>(size));
+      vectors_ += size;
     }
-    const size_t vectors = begins_.back();
-    if (coefficients.size() != (classes_ - 1) * vectors)
-      refuse_count("coefficients", coefficients.size(),
-                   std::to_string((classes_ - 1) * vectors) +
-                       " (one for each vector and each other class)");
-    // Of the pair i < j, vectors of class i have their coefficient in row j - 1, those of j in row i.
-    for (size_t i = 0; i < classes_; ++i)
-      for (size_t j = i + 1; j < classes_; ++j) {
-        weights_.resize(weights_.size() + vectors);
-        double* row = weights_.data() + weights_.size() - vectors;
-        for (size_t k = begins_[i]; k < begins_[i + 1]; ++k) row[k] = coefficients[(j - 1) * vectors + k];
-        for (size_t k = begins_[j]; k < begins_[j + 1]; ++k) row[k] = coefficients[i * vectors + k];
-      }
+    const auto expected = static_cast<size_t>((classes() - 1) * vectors_);
+    if (coefficients_.size() != expected)
+      refuse_count("coefficients", coefficients_.size(),
+                   std::to_string(expected) + " (one for each vector and each other class)");
   }
-  int64_t vectors() const { return static_cast<int64_t>(begins_.back()); }
-  size_t count() const { return classes_ * (classes_ - 1) / 2; }
-  // [pairs, vectors]
-  const std::vector<double>& weights() const { return weights_; }
-  // The class with most votes; a pair votes for its first class where its decision is above 0.
-  ValueId winner(const Import& n, ValueId decisions) const {
-    std::vector<double> of_first(count() * classes_), of_all(classes_);
-    size_t pair = 0;
-    for (size_t i = 0; i < classes_; ++i)
-      for (size_t j = i + 1; j < classes_; ++j, ++pair) {
-        of_first[pair * classes_ + i] = 1;
-        of_first[pair * classes_ + j] = -1;
-        ++of_all[j];
+  int64_t classes() const { return static_cast<int64_t>(sizes_.size()); }
+  int64_t vectors() const { return vectors_; }
+  int64_t count() const { return classes() * (classes() - 1) / 2; }
+
+  // [rows, pairs] of the values of the kernel [rows, vectors]. Of the pair i < j, vectors of class i
+  // have their coefficient in row j - 1, those of j in row i.
+  ValueId decisions(ValueId values, const std::vector<double>& rho) const {
+    const int64_t others = classes() - 1;
+    const Values parts = n_.emit("split", Split{1}, {values, n_.constant(sizes_)},
+                                 static_cast<int>(classes()));
+    std::vector<ValueId> sums;  // of each class [rows, others], one a row of coefficients
+    int64_t first = 0;
+    for (size_t c = 0; c < parts.size(); first += sizes_[c], ++c) {
+      std::vector<double> own;
+      for (int64_t row = 0; row < others; ++row)
+        for (int64_t k = first; k < first + sizes_[c]; ++k)
+          own.push_back(coefficients_[static_cast<size_t>(row * vectors_ + k)]);
+      const ValueId weight = add_constant(n_, {others, sizes_[c]}, own, DType::f32);
+      sums.push_back(n_.emit("matmul", Matmul{.transpose_b = true}, {parts[c], weight}));
+    }
+    const ValueId all = n_.emit("concat", Concat{1}, sums);
+    std::vector<int64_t> of_first, of_second;
+    for (int64_t i = 0; i < classes(); ++i)
+      for (int64_t j = i + 1; j < classes(); ++j) {
+        of_first.push_back(i * others + j - 1);
+        of_second.push_back(j * others + i);
       }
-    const Formula f{n, DType::f32};
-    const auto pairs = static_cast<int64_t>(count()), classes = static_cast<int64_t>(classes_);
-    const ValueId won = cast(n, f("greater", {decisions, f.number(0)}), DType::f32);
-    const ValueId change = n.emit(
-        "matmul", Matmul{}, {won, add_constant(n, {pairs, classes}, of_first, DType::f32)});
-    return best_place(n, f("add", {change, add_constant(n, {classes}, of_all, DType::f32)}));
+    const Formula f{n_, DType::f32};
+    const ValueId sum = f("add", {columns(all, of_first), columns(all, of_second)});
+    return f("add", {sum, add_constant(n_, {count()}, rho, DType::f32)});
+  }
+
+  // The class with most votes; a pair votes for its first class where its decision is above 0.
+  ValueId winner(ValueId decisions) const {
+    const Formula f{n_, DType::f32};
+    const ValueId won = cast(n_, f("greater", {decisions, f.number(0)}), DType::f32);
+    const ValueId both = n_.emit("concat", Concat{1}, {won, f("sub", {f.number(1), won})});
+    std::vector<int64_t> votes;  // of each class: where its pairs say whether it won
+    for (int64_t c = 0; c < classes(); ++c)
+      for (int64_t other = 0; other < classes(); ++other)
+        if (other != c) votes.push_back(c < other ? pair(c, other) : count() + pair(other, c));
+    const ValueId by_class = n_.emit(
+        "reshape", Reshape{}, {columns(both, votes), n_.constant({-1, classes(), classes() - 1})});
+    return best_place(n_, n_.emit("reduce",
+                                  Reduce{.kind = Reduction::sum, .axes = {2}, .keepdims = false},
+                                  {by_class}));
   }
 
  private:
-  size_t classes_;
-  std::vector<size_t> begins_{0};
-  std::vector<double> weights_;
+  // The place of the pair i < j.
+  int64_t pair(int64_t i, int64_t j) const {
+    return i * classes() - i * (i + 1) / 2 + j - i - 1;
+  }
+  ValueId columns(ValueId v, const std::vector<int64_t>& places) const {
+    return n_.emit("gather", Gather{1}, {v, n_.constant(places)});
+  }
+
+  const Import& n_;
+  std::vector<int64_t> sizes_;
+  std::vector<double> coefficients_;
+  int64_t vectors_ = 0;
 };
 
 // Platt's 1 / (1 + exp(a decision + b)) for each pair, kept off 0 and 1, and what all pairs say
@@ -281,16 +310,16 @@ Values svm_classifier(const Import& n) {
     refuse_count("vectors_per_class", sizes.size(),
                  "one for each of " + std::to_string(labels.count) + " classes, 2 to " +
                      std::to_string(kMostClasses));
-  const Pairs pairs(sizes, coefficients);
-  if (rho.size() != pairs.count()) refuse_count("rho", rho.size(), std::to_string(pairs.count()));
+  const Pairs pairs(n, sizes, coefficients);
+  const auto count = static_cast<size_t>(pairs.count());
+  if (rho.size() != count) refuse_count("rho", rho.size(), std::to_string(count));
   for (const auto& [what, list] : {std::pair("prob_a", &a), std::pair("prob_b", &b)})
-    if (list->size() != pairs.count() && !(a.empty() && b.empty()))
-      refuse_count(what, list->size(), std::to_string(pairs.count()) + ", as rho");
+    if (list->size() != count && !(a.empty() && b.empty()))
+      refuse_count(what, list->size(), std::to_string(count) + ", as rho");
   const ValueId x = rows_of(n);
   const ValueId values = kernel.values(x, support, vectors_in(support, pairs.vectors()));
-  const ValueId decisions =
-      products(n, values, pairs.weights(), static_cast<int64_t>(pairs.count()), rho);
-  const ValueId label = labels_at(n, labels, pairs.winner(n, decisions));
+  const ValueId decisions = pairs.decisions(values, rho);
+  const ValueId label = labels_at(n, labels, pairs.winner(decisions));
   ValueId scores;
   if (!a.empty())
     scores = transformed(n, transform, probabilities(n, decisions, a, b, labels.count), DType::f32);

@@ -144,6 +144,11 @@ void Importer::compare_declared(const char* what, const ValueInfoView& v, const 
 Type Importer::type(const ValueInfoView& v, Graph& g) {
   const TypeView* t = &v.type;
   Type out;
+  // Of an output the file may tell nothing.
+  if (options_.ports_only && t->kind == TypeView::none) {
+    out.items = Items::any;
+    return out;
+  }
   if (t->kind == TypeView::optional) out.container = Container::optional, t = &t->inner[0];
   if (t->kind == TypeView::sequence) {
     out.container = out.container == Container::optional ? Container::optional_sequence : Container::sequence;
@@ -412,7 +417,7 @@ void Importer::node(Scope& s, const NodeView& original) {
   const Values values = row->run(i);
   current_ = outer;
   for (size_t a = 0; a < n->attributes.size(); ++a)
-    if (!i.taken_[a]) untaken(*n, n->attributes[a].name);
+    if (!i.taken_[a]) untaken(*n, n->attributes[a]);
   const std::string name = place(*n, version);
   for (size_t k = first; k < s.graph.nodes.size(); ++k)
     if (s.graph.nodes[k].name.empty()) s.graph.nodes[k].name = name;
@@ -426,11 +431,14 @@ void Importer::node(Scope& s, const NodeView& original) {
   }
 }
 
-// What no version of an operator of the standard has means nothing to the standard. Any other attribute changes the result.
-void Importer::untaken(const NodeView& n, std::string_view attribute) {
-  if (attribution(domain_of(n.domain), n.op, attribute) != Attribution::foreign)
-    throw Error(Code::not_supported, "attribute " + printable(attribute) + " of " + printable(n.op) + " is not supported");
-  note(place(n, opset(n.domain)) + ": no version of " + printable(n.op) + " has an attribute \"" + printable(attribute) + "\"; it is ignored");
+// What no version of an operator of the standard has means nothing to the standard, and a number names no code or file. Any other attribute
+// changes the result.
+void Importer::untaken(const NodeView& n, const AttributeView& a) {
+  const bool number = a.type == AttributeView::kFloat || a.type == AttributeView::kInt || a.type == AttributeView::kFloats ||
+                      a.type == AttributeView::kInts;
+  if (!number || attribution(domain_of(n.domain), n.op, a.name) != Attribution::foreign)
+    throw Error(Code::not_supported, "attribute " + printable(a.name) + " of " + printable(n.op) + " is not supported");
+  note(place(n, opset(n.domain)) + ": no version of " + printable(n.op) + " has an attribute \"" + printable(a.name) + "\"; it is ignored");
 }
 
 bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {

@@ -81,7 +81,7 @@ class Importer {
   void check_limits();
   void note(std::string text);
   void compare_declared(const char* what, const ValueInfoView& v, const Graph& g, ValueId id);
-  void untaken(const NodeView& n, std::string_view attribute);
+  void untaken(const NodeView& n, const AttributeView& a);
   // Where the data of a tensor with external data lie.
   struct Range {
     std::shared_ptr<const WeightSource> source;

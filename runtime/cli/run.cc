@@ -89,6 +89,7 @@ nlohmann::json json_of(const Port& port, const Tensor& t) {
   }
   for (int64_t i = 0; i < t.count(); ++i) {
     if (t.dtype == DType::string) values.push_back(t.as<std::string>()[i]);
+    else if (is_signed(t.dtype)) values.push_back(load_cell(t.dtype, t.data, i).integer);
     else values.push_back(element(t, i));
   }
   return {{"name", port.name}, {"dtype", std::string(name(t.dtype))}, {"shape", t.shape}, {"values", values}};

@@ -70,8 +70,11 @@ TEST(ImportMl, scaler) {
                  "scale = [1.0, 2.0, 3.0]");
   expect_refused("offset has 1 numbers and scale has 2", "f32[n, 2]", kRows, "Scaler",
                  "scale = [1.0, 2.0], offset = [1.0]");
+  const std::string symbolic = model_from_text(
+      "opset 17, ai.onnx.ml 3\nin x: f32[n, m]\ny = ai.onnx.ml.Scaler(x) {scale = [1.0, 2.0, "
+      "3.0]}\nout y");
   expect_error(Code::bad_input, "scale and features",
-               [] { node("f32[n, m]", kRows, "Scaler", "scale = [1.0, 2.0, 3.0]"); });
+               [&] { run_by(symbolic, {{"x", kRows}}, false); });
 }
 
 TEST(ImportMl, normalizer) {

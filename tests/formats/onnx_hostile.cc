@@ -84,10 +84,10 @@ TEST(OnnxHostile, references_to_attributes_of_no_function) {
 }
 
 TEST(OnnxHostile, X34_names) {
-  EXPECT_TRUE(refuses(small_model({node("Relu", {"y"}, {"y"})}), "\"y\" is used before"));
-  EXPECT_TRUE(refuses(small_model({node("Relu", {"b"}, {"a"}), node("Relu", {"a"}, {"b"})}), "\"b\" is used before"));
+  EXPECT_TRUE(refuses(small_model({node("Relu", {"y"}, {"y"})}), "\"y\" (Relu) reads its own output"));
+  EXPECT_TRUE(refuses(small_model({node("Relu", {"b"}, {"a"}), node("Relu", {"a"}, {"b"})}), "form a cycle"));
   EXPECT_TRUE(refuses(small_model({node("Relu", {"x"}, {"y"}), node("Relu", {"x"}, {"y"})}), "given to two values"));
-  EXPECT_TRUE(refuses(small_model({node("Relu", {"x"}, {"x"})}), "given to two values"));
+  EXPECT_TRUE(refuses(small_model({node("Relu", {"x"}, {"x"})}), "\"x\" (Relu) reads its own output"));
   EXPECT_TRUE(refuses(small_model({node("Relu", {"absent"}, {"y"})}), "\"absent\" is used before"));
   EXPECT_TRUE(refuses(small_model({node("Relu", {"x"}, {"z"})}), "\"y\" is used before"));
   EXPECT_TRUE(refuses(small_model({node("Add", {"x"}, {"y"})}), "Add"));
