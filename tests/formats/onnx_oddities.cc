@@ -140,7 +140,7 @@ TEST(OnnxOddities, a_newer_ir_version) {
 TEST(OnnxOddities, huge_metadata) {
   const std::string text(4 << 20, 'm');
   Model m = relu();
-  for (int i = 0; i < 100; ++i) m.metadata.emplace_back("key", i ? "" : text);
+  for (int i = 0; i < 100; ++i) m.metadata.emplace_back("key", i ? std::string_view() : text);
   expect_reals(Loaded(m).run(), {2}, {1, 0});
 }
 
