@@ -25,9 +25,10 @@ void expect_numbers(const Import& n, int i) {
 int expect_rank(const Import& n, int i, int least, int most) {
   const int rank = n.rank(i);
   if (rank < least || rank > most)
-    throw Error(Code::bad_model, "input " + std::to_string(i) + " has rank " + std::to_string(rank) +
-                                     ", expected " + std::to_string(least) + " or " +
-                                     std::to_string(most) + " ([features] or [rows, features])");
+    throw Error(Code::bad_model, "input " + std::to_string(i) + " has rank " +
+                                     std::to_string(rank) + ", expected " + std::to_string(least) +
+                                     " or " + std::to_string(most) +
+                                     " ([features] or [rows, features])");
   return rank;
 }
 
@@ -173,9 +174,9 @@ Values feature_vectorizer(const Import& n) {
     const int rank = expect_rank(n, at, 1, 2);
     const Dim width = n.type(at).shape[rank - 1];
     if (!sizes.empty() && width.known() && width.number() != sizes[i])
-      throw Error(Code::bad_model, "input " + std::to_string(i) + " has " +
-                                       std::to_string(width.number()) +
-                                       " columns, inputdimensions says " + std::to_string(sizes[i]));
+      throw Error(Code::bad_model,
+                  "input " + std::to_string(i) + " has " + std::to_string(width.number()) +
+                      " columns, inputdimensions says " + std::to_string(sizes[i]));
     ValueId v = cast(n, input(n, at), DType::f32);
     if (rank == 1) v = n.emit("reshape", Reshape{}, {v, n.constant({1, -1})});
     columns.push_back(v);
@@ -255,8 +256,9 @@ Values dict_vectorizer(const Import& n) {
   const std::vector<int64_t> numbers = n.integers("int64_vocabulary");
   const std::vector<std::string> words = n.texts("string_vocabulary");
   if (numbers.empty() == words.empty())
-    throw Error(Code::bad_model, "DictVectorizer has one vocabulary: string_vocabulary or "
-                                 "int64_vocabulary");
+    throw Error(Code::bad_model,
+                "DictVectorizer has one vocabulary: string_vocabulary or "
+                "int64_vocabulary");
   const ValueId keys = words.empty() ? n.constant(numbers) : add_strings(n, words);
   return n.emit("map_lookup", None{}, {input(n, 0), keys});
 }
@@ -269,11 +271,13 @@ Values cast_map(const Import& n) {
   const auto type =
       std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto& t) { return to == t.first; });
   if (type == std::end(kTypes))
-    throw Error(Code::bad_model, "cast_to \"" + printable(to) + "\" is none of TO_FLOAT, "
+    throw Error(Code::bad_model, "cast_to \"" + printable(to) +
+                                     "\" is none of TO_FLOAT, "
                                      "TO_STRING, TO_INT64");
   if (form == "DENSE") return cast(n, n.emit("map_values", None{}, {input(n, 0)}), type->second);
   if (form != "SPARSE")
-    throw Error(Code::bad_model, "map_form \"" + printable(form) + "\" is neither DENSE nor SPARSE");
+    throw Error(Code::bad_model,
+                "map_form \"" + printable(form) + "\" is neither DENSE nor SPARSE");
   constexpr int64_t kMostKeys = 1 << 24;
   if (most < 1 || most > kMostKeys)
     throw Error(Code::bad_model, "max_map is " + std::to_string(most) + ", expected 1 to " +

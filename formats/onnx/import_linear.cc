@@ -46,8 +46,7 @@ ValueId products(const Import& n, ValueId x, const std::vector<double>& coeffici
   if (!count || targets < 1 || count % targets)
     refuse_count("coefficients", coefficients.size(),
                  "a row of them for each of " + std::to_string(targets) + " targets");
-  const ValueId weight =
-      add_constant(n, {targets, count / targets}, coefficients, DType::f32);
+  const ValueId weight = add_constant(n, {targets, count / targets}, coefficients, DType::f32);
   const ValueId v = n.emit("matmul", Matmul{.transpose_b = true}, {x, weight});
   if (intercepts.empty()) return v;
   const auto added = static_cast<int64_t>(intercepts.size());
@@ -75,7 +74,8 @@ Values linear_classifier(const Import& n) {
   auto targets = static_cast<int64_t>(intercepts.size());
   if (!targets) {
     const Dim features = n.graph().value(x).type.shape[1];
-    const bool one = labels.count == 2 && features == Dim(static_cast<int64_t>(coefficients.size()));
+    const bool one =
+        labels.count == 2 && features == Dim(static_cast<int64_t>(coefficients.size()));
     targets = one ? 1 : labels.count;
   }
   if (targets != labels.count && !(targets == 1 && labels.count == 2))
@@ -84,9 +84,9 @@ Values linear_classifier(const Import& n) {
                                      " class labels; expected as many, or one of two classes");
   const ValueId scores = products(n, x, coefficients, targets, intercepts);
   if (targets == 1 && labels.count == 2)
-    return Values(std::vector<ValueId>{
-        labels_at(n, labels, is_positive(n, scores)),
-        two_scores(n, transform, OtherScore::rest, scores, DType::f32)});
+    return Values(
+        std::vector<ValueId>{labels_at(n, labels, is_positive(n, scores)),
+                             two_scores(n, transform, OtherScore::rest, scores, DType::f32)});
   return Values(std::vector<ValueId>{labels_at(n, labels, best_place(n, scores)),
                                      transformed(n, transform, scores, DType::f32)});
 }
@@ -105,12 +105,13 @@ class SvmKernel {
   explicit SvmKernel(const Import& n) : n_(n), name_(n.text("kernel_type", "LINEAR")) {
     constexpr const char* kNames[] = {"LINEAR", "POLY", "RBF", "SIGMOID"};
     if (std::find(std::begin(kNames), std::end(kNames), name_) == std::end(kNames))
-      throw Error(Code::bad_model, "kernel_type \"" + printable(name_) +
-                                       "\" is none of LINEAR, POLY, RBF, SIGMOID");
+      throw Error(Code::bad_model,
+                  "kernel_type \"" + printable(name_) + "\" is none of LINEAR, POLY, RBF, SIGMOID");
     const std::vector<double> parameters = reals(n, "kernel_params");
     if (!parameters.empty() && parameters.size() != 3)
       refuse_count("kernel_params", parameters.size(), "3 (gamma, coef0, degree) or none");
-    if (!parameters.empty()) gamma_ = parameters[0], offset_ = parameters[1], degree_ = parameters[2];
+    if (!parameters.empty())
+      gamma_ = parameters[0], offset_ = parameters[1], degree_ = parameters[2];
   }
 
   // Its value for each row of x and each of `count` vectors: [rows, count].
@@ -208,12 +209,12 @@ class Pairs {
   int64_t vectors() const { return vectors_; }
   int64_t count() const { return classes() * (classes() - 1) / 2; }
 
-  // [rows, pairs] of the values of the kernel [rows, vectors]. Of the pair i < j, vectors of class i
-  // have their coefficient in row j - 1, those of j in row i.
+  // [rows, pairs] of the values of the kernel [rows, vectors]. Of the pair i < j, vectors of class
+  // i have their coefficient in row j - 1, those of j in row i.
   ValueId decisions(ValueId values, const std::vector<double>& rho) const {
     const int64_t others = classes() - 1;
-    const Values parts = n_.emit("split", Split{1}, {values, n_.constant(sizes_)},
-                                 static_cast<int>(classes()));
+    const Values parts =
+        n_.emit("split", Split{1}, {values, n_.constant(sizes_)}, static_cast<int>(classes()));
     std::vector<ValueId> sums;  // of each class [rows, others], one a row of coefficients
     int64_t first = 0;
     for (size_t c = 0; c < parts.size(); first += sizes_[c], ++c) {
@@ -247,16 +248,14 @@ class Pairs {
         if (other != c) votes.push_back(c < other ? pair(c, other) : count() + pair(other, c));
     const ValueId by_class = n_.emit(
         "reshape", Reshape{}, {columns(both, votes), n_.constant({-1, classes(), classes() - 1})});
-    return best_place(n_, n_.emit("reduce",
-                                  Reduce{.kind = Reduction::sum, .axes = {2}, .keepdims = false},
-                                  {by_class}));
+    return best_place(
+        n_, n_.emit("reduce", Reduce{.kind = Reduction::sum, .axes = {2}, .keepdims = false},
+                    {by_class}));
   }
 
  private:
   // The place of the pair i < j.
-  int64_t pair(int64_t i, int64_t j) const {
-    return i * classes() - i * (i + 1) / 2 + j - i - 1;
-  }
+  int64_t pair(int64_t i, int64_t j) const { return i * classes() - i * (i + 1) / 2 + j - i - 1; }
   ValueId columns(ValueId v, const std::vector<int64_t>& places) const {
     return n_.emit("gather", Gather{1}, {v, n_.constant(places)});
   }
@@ -279,8 +278,7 @@ ValueId probabilities(const Import& n, ValueId decisions, const std::vector<doub
   const ValueId scaled = f("mul", {decisions, add_constant(n, {pairs}, slopes, DType::f32)});
   const ValueId shifted = f("add", {scaled, add_constant(n, {pairs}, offsets, DType::f32)});
   constexpr double kLeast = 1e-7;  // LIBSVM's
-  const ValueId kept =
-      f("clip", {f("sigmoid", {shifted}), f.number(kLeast), f.number(1 - kLeast)});
+  const ValueId kept = f("clip", {f("sigmoid", {shifted}), f.number(kLeast), f.number(1 - kLeast)});
   return n.emit("couple_probabilities", CoupleProbabilities{classes}, {kept});
 }
 

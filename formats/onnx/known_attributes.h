@@ -1,5 +1,5 @@
-// Which attributes the operators of the standard have: one that no version of an operator has cannot
-// change what the standard says the operator does.
+// Which attributes the operators of the standard have: one that no version of an operator has
+// cannot change what the standard says the operator does.
 #pragma once
 
 #include <string_view>

@@ -11,7 +11,8 @@
 namespace tenon::onnx {
 namespace {
 
-// Calls f with each name that the node reads: of its subgraphs those that they do not give themselves.
+// Calls f with each name that the node reads: of its subgraphs those that they do not give
+// themselves.
 void each_read(const NodeView& n, const std::function<void(std::string_view)>& f) {
   for (std::string_view name : n.inputs)
     if (!name.empty()) f(name);
@@ -84,16 +85,17 @@ class Order {
 
   [[noreturn]] void refuse_cycle(size_t node) const {
     constexpr size_t kMostNamed = 8;
-    const auto begin = std::find_if(stack_.begin(), stack_.end(),
-                                    [&](const Open& o) { return o.node == node; });
+    const auto begin =
+        std::find_if(stack_.begin(), stack_.end(), [&](const Open& o) { return o.node == node; });
     const auto count = static_cast<size_t>(stack_.end() - begin);
     std::string text = count == 1 ? "the node " : "the nodes ";
     for (size_t i = 0; i < std::min(count, kMostNamed); ++i)
       text += said(nodes_[(begin + static_cast<std::ptrdiff_t>(i))->node]) + ", ";
     if (count > kMostNamed) text += "and " + std::to_string(count - kMostNamed) + " more, ";
     text.resize(text.size() - 2);
-    throw Error(Code::bad_model, text + (count == 1 ? " reads its own output"
-                                                    : " form a cycle: each reads what the next gives"));
+    throw Error(Code::bad_model,
+                text + (count == 1 ? " reads its own output"
+                                   : " form a cycle: each reads what the next gives"));
   }
 
   enum State : uint8_t { fresh, opened, done };

@@ -8,8 +8,8 @@
 
 namespace tenon::onnx {
 
-// The nodes, each behind those that give what it or its subgraphs read; otherwise in the order of the
-// file. The standard asks for such an order, but some writers do not keep to it. Throws
+// The nodes, each behind those that give what it or its subgraphs read; otherwise in the order of
+// the file. The standard asks for such an order, but some writers do not keep to it. Throws
 // Error(bad_model) for a cycle and names its nodes.
 std::vector<const NodeView*> ordered(std::span<const NodeView> nodes);
 

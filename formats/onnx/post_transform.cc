@@ -22,7 +22,8 @@ ValueId softmax_zero(const Formula& f, ValueId v) {
 // sqrt(2) * erfinv(2 v - 1), with the inverse of the error function after S. Winitzki, a = 0.147.
 ValueId probit(const Formula& f, ValueId v) {
   const ValueId x = f("sub", {f("mul", {v, f.number(2)}), f.number(1)});
-  const ValueId log = f("log", {f("mul", {f("sub", {f.number(1), x}), f("add", {f.number(1), x})})});
+  const ValueId log =
+      f("log", {f("mul", {f("sub", {f.number(1), x}), f("add", {f.number(1), x})})});
   const ValueId half =
       f("add", {f("mul", {log, f.number(0.5)}), f.number(2 / (3.14159265358979 * 0.147))});
   const ValueId square = f("sub", {f("mul", {half, half}), f("mul", {log, f.number(1 / 0.147)})});
@@ -66,9 +67,9 @@ Labels read_labels(const Import& n, const char* integers) {
   const std::vector<int64_t> numbers = n.integers(integers);
   const std::vector<std::string> strings = n.texts("classlabels_strings");
   if (numbers.empty() == strings.empty())
-    throw Error(Code::bad_model, std::string("there are ") + (numbers.empty() ? "no" : "two lists of") +
-                                     " class labels; one of " + integers +
-                                     " and classlabels_strings is expected");
+    throw Error(Code::bad_model,
+                std::string("there are ") + (numbers.empty() ? "no" : "two lists of") +
+                    " class labels; one of " + integers + " and classlabels_strings is expected");
   if (strings.empty()) return {n.constant(numbers), static_cast<int64_t>(numbers.size())};
   return {add_strings(n, strings), static_cast<int64_t>(strings.size())};
 }

@@ -1,4 +1,5 @@
-// What operators of ai.onnx.ml make of scores in the end, and the labels that classifiers choose from.
+// What operators of ai.onnx.ml make of scores in the end, and the labels that classifiers choose
+// from.
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ ValueId transformed(const Import& n, PostTransform transform, ValueId scores, DT
 // What the score of the first of two classes is, where there is one score s, of the second class.
 enum class OtherScore { rest, negated };  // 1 - s; -s
 
-// Both scores, [rows, 2], of two classes with one score [rows, 1]. LOGISTIC gives those of -s and s;
-// the softmaxes leave both as they are, as ONNX Runtime does.
+// Both scores, [rows, 2], of two classes with one score [rows, 1]. LOGISTIC gives those of -s and
+// s; the softmaxes leave both as they are, as ONNX Runtime does.
 ValueId two_scores(const Import& n, PostTransform transform, OtherScore other, ValueId score,
                    DType dtype);
 

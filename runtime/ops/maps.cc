@@ -1,4 +1,5 @@
-// Maps of ai.onnx.ml. A map is an Array of two lists: its keys (s64 or strings), each once and in increasing order, and their values.
+// Maps of ai.onnx.ml. A map is an Array of two lists: its keys (s64 or strings), each once and in
+// increasing order, and their values.
 #include <algorithm>
 #include <map>
 
@@ -14,12 +15,15 @@ void expect_map(const Inference& n, int i) {
 void expect_keys(const Inference& n, int i) {
   n.expect(n.type(i).container == Container::tensor, "the keys are a tensor");
   n.expect_rank(i, 1);
-  n.expect(n.dtype(i) == DType::s64 || n.dtype(i) == DType::string, "the keys of a map are s64 or strings");
+  n.expect(n.dtype(i) == DType::s64 || n.dtype(i) == DType::string,
+           "the keys of a map are s64 or strings");
 }
 
 // The two lists of a map. What a caller gave may be none.
 std::pair<const Array&, const Array&> lists_of(const Array& map) {
-  const auto is_list = [](const Array& a) { return a.container == Container::tensor && a.rank() == 1; };
+  const auto is_list = [](const Array& a) {
+    return a.container == Container::tensor && a.rank() == 1;
+  };
   if (map.items.size() != 2 || !is_list(map.items[0]) || !is_list(map.items[1]))
     throw Error(Code::bad_input, "a map is a list of keys and a list of values");
   const Array &keys = map.items[0], &values = map.items[1];
@@ -84,8 +88,8 @@ void reference_zip(Reference& n) {
   }
 }
 
-// map_lookup: the values of a map at given keys, as one row; 0 (of strings "") at a key that the map
-// lacks. Sources: map, keys [keys].
+// map_lookup: the values of a map at given keys, as one row; 0 (of strings "") at a key that the
+// map lacks. Sources: map, keys [keys].
 void infer_lookup(Inference& n) {
   n.expect_inputs(2, 2);
   expect_map(n, 0);

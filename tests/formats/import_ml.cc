@@ -56,7 +56,9 @@ void expect_refused(const std::string& words, const std::string& type, const Arr
 const Array kRows = reals({3, 2}, {1, 2, -3, 1, 0, 0});
 
 TEST(ImportMl, scaler) {
-  const auto scaled = [&](const std::string& a) { return node("f32[n, 2]", kRows, "Scaler", a)[0]; };
+  const auto scaled = [&](const std::string& a) {
+    return node("f32[n, 2]", kRows, "Scaler", a)[0];
+  };
   expect_reals(scaled("scale = [2.0, 3.0], offset = [1.0, 1.0]"), {3, 2}, {0, 3, -8, 0, -2, -3});
   expect_reals(scaled("scale = [2.0], offset = [1.0]"), {3, 2}, {0, 2, -8, 0, -2, -2});
   expect_reals(scaled("scale = [2.0]"), {3, 2}, {2, 4, -6, 2, 0, 0});
@@ -73,8 +75,9 @@ TEST(ImportMl, scaler) {
   const std::string symbolic = model_from_text(
       "opset 17, ai.onnx.ml 3\nin x: f32[n, m]\ny = ai.onnx.ml.Scaler(x) {scale = [1.0, 2.0, "
       "3.0]}\nout y");
-  expect_error(Code::bad_input, "scale and features",
-               [&] { run_by(symbolic, {{"x", kRows}}, false); });
+  expect_error(Code::bad_input, "scale and features", [&] {
+    run_by(symbolic, {{"x", kRows}}, false);
+  });
 }
 
 TEST(ImportMl, normalizer) {
@@ -116,8 +119,9 @@ TEST(ImportMl, binarizer) {
 }
 
 TEST(ImportMl, one_hot_encoder) {
-  expect_reals(node("s64[n, 1]", integers({2, 1}, {1, 7}), "OneHotEncoder", "cats_int64s = [5, 1]")[0],
-               {2, 1, 2}, {0, 1, 0, 0});
+  expect_reals(
+      node("s64[n, 1]", integers({2, 1}, {1, 7}), "OneHotEncoder", "cats_int64s = [5, 1]")[0],
+      {2, 1, 2}, {0, 1, 0, 0});
   expect_reals(node("f32[n]", reals({2}, {1.7, 5}), "OneHotEncoder", "cats_int64s = [5, 1]")[0],
                {2, 2}, {0, 1, 1, 0});
   // Of a category that is listed twice the later place counts.
@@ -167,17 +171,20 @@ TEST(ImportMl, label_encoder_between_all_types) {
                {1.5, 0});
   expect_integers(encoded("s64[2]", whole, "keys_int64s = [1, 1], values_int64s = [5, 6]"), {2},
                   {5, -1});
-  expect_integers(encoded("f32[2]", real, "keys_floats = [nan], values_int64s = [5]"), {2}, {5, -1});
+  expect_integers(encoded("f32[2]", real, "keys_floats = [nan], values_int64s = [5]"), {2},
+                  {5, -1});
   EXPECT_EQ(encoded("f32[2]", real, "keys_floats = [2.0], values_strings = [\"two\"]").strings,
             (std::vector<std::string>{"_Unused", "two"}));
   expect_refused("keys and values", "s64[2]", whole, "LabelEncoder",
                  "keys_int64s = [1, 2], values_int64s = [5]");
-  expect_refused("there is no values_strings", "s64[2]", whole, "LabelEncoder", "keys_int64s = [1]");
+  expect_refused("there is no values_strings", "s64[2]", whole, "LabelEncoder",
+                 "keys_int64s = [1]");
   const auto tensors = [](const std::string& type, const Array& x) {
-    const std::string bytes = model_from_text("opset 17, ai.onnx.ml 4\nin x: " + type +
-                                              "\ny = ai.onnx.ml.LabelEncoder(x) {keys_tensor = s32[2] "
-                                              "[1, 3], values_tensor = f64[2] [1.5, 3.5], "
-                                              "default_tensor = f64[1] [9]}\nout y");
+    const std::string bytes =
+        model_from_text("opset 17, ai.onnx.ml 4\nin x: " + type +
+                        "\ny = ai.onnx.ml.LabelEncoder(x) {keys_tensor = s32[2] "
+                        "[1, 3], values_tensor = f64[2] [1.5, 3.5], "
+                        "default_tensor = f64[1] [9]}\nout y");
     return run_by(bytes, {{"x", x}}, false)[0];
   };
   expect_reals(tensors("s32[2]", list({3, 2}, DType::s32)), {2}, {3.5, 9});
@@ -200,10 +207,13 @@ out y
 // ---- linear models
 
 TEST(ImportMl, linear_regressor) {
-  const auto by = [](const std::string& a) { return node("f32[n, 2]", kRows, "LinearRegressor", a)[0]; };
+  const auto by = [](const std::string& a) {
+    return node("f32[n, 2]", kRows, "LinearRegressor", a)[0];
+  };
   expect_reals(by("coefficients = [0.1, 0.2], intercepts = [0.05]"), {3, 1}, {0.55, -0.05, 0.05});
   expect_reals(by("coefficients = [0.1, 0.2]"), {3, 1}, {0.5, -0.1, 0});
-  const std::string two = "targets = 2, coefficients = [0.1, 0.2, 0.3, 0.4], intercepts = [0.05, 0.2]";
+  const std::string two =
+      "targets = 2, coefficients = [0.1, 0.2, 0.3, 0.4], intercepts = [0.05, 0.2]";
   expect_reals(by(two), {3, 2}, {0.55, 1.3, -0.05, -0.3, 0.05, 0.2});
   expect_reals(by(two + ", post_transform = \"LOGISTIC\""), {3, 2},
                {0.6341356, 0.785835, 0.4875026, 0.4255575, 0.5124974, 0.549834});
@@ -225,7 +235,8 @@ TEST(ImportMl, linear_classifier) {
   const auto by = [](const std::string& a) {
     return node("f32[n, 2]", kRows, "LinearClassifier", a, 2);
   };
-  const std::string one = "coefficients = [0.1, 0.2], intercepts = [0.05], classlabels_ints = [4, 7]";
+  const std::string one =
+      "coefficients = [0.1, 0.2], intercepts = [0.05], classlabels_ints = [4, 7]";
   std::vector<Array> out = by(one);
   expect_integers(out[0], {3}, {7, 4, 7});
   expect_reals(out[1], {3, 2}, {0.45, 0.55, 1.05, -0.05, 0.95, 0.05});
@@ -233,13 +244,16 @@ TEST(ImportMl, linear_classifier) {
                {0.3658644, 0.6341356, 0.5124974, 0.4875026, 0.4875026, 0.5124974});
   expect_reals(by(one + ", post_transform = \"SOFTMAX\"")[1], {3, 2},
                {0.45, 0.55, 1.05, -0.05, 0.95, 0.05});
-  out = by("coefficients = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], intercepts = [0.0, 0.0, 0.1], "
-           "classlabels_strings = [\"a\", \"b\", \"c\"], post_transform = \"LOGISTIC\"");
+  out =
+      by("coefficients = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], intercepts = [0.0, 0.0, 0.1], "
+         "classlabels_strings = [\"a\", \"b\", \"c\"], post_transform = \"LOGISTIC\"");
   EXPECT_EQ(out[0].strings, (std::vector<std::string>{"c", "a", "c"}));
-  expect_reals(out[1], {3, 3},
-               {0.6224593, 0.7502601, 0.8581489, 0.4750208, 0.3775407, 0.3100256, 0.5, 0.5, 0.5249792});
-  const std::string two = "coefficients = [0.1, 0.2, -0.3, 0.1], intercepts = [0.05, 0.1], "
-                          "classlabels_ints = [4, 7]";
+  expect_reals(
+      out[1], {3, 3},
+      {0.6224593, 0.7502601, 0.8581489, 0.4750208, 0.3775407, 0.3100256, 0.5, 0.5, 0.5249792});
+  const std::string two =
+      "coefficients = [0.1, 0.2, -0.3, 0.1], intercepts = [0.05, 0.1], "
+      "classlabels_ints = [4, 7]";
   expect_reals(by(two + ", post_transform = \"SOFTMAX_ZERO\"")[1], {3, 2},
                {1, 0, 0.2404888, 0.7595109, 0.4875026, 0.5124974});
   expect_reals(by("coefficients = [0.1, 0.2, 0.3, 0.4], classlabels_ints = [1, 2]")[1], {3, 2},
@@ -258,7 +272,8 @@ const Array kPoints = reals({2, 2}, {0.5, -1, 2, 0.25});
 const std::string kVectors = "support_vectors = [1.0, 0.0, 0.5, -0.5, -1.0, 2.0], ";
 
 double decision(const std::string& kernel, int64_t row) {
-  constexpr double kSupport[3][2] = {{1, 0}, {0.5, -0.5}, {-1, 2}}, kWeights[3] = {0.5, -0.25, 0.75};
+  constexpr double kSupport[3][2] = {{1, 0}, {0.5, -0.5}, {-1, 2}},
+                   kWeights[3] = {0.5, -0.25, 0.75};
   double sum = 0.125;
   for (int i = 0; i < 3; ++i) {
     const double x = kPoints.real(2 * row), y = kPoints.real(2 * row + 1);
@@ -283,22 +298,25 @@ TEST(ImportMl, svm_regressor_of_every_kernel) {
     expect_reals(node("f32[n, 2]", kPoints, "SVMRegressor", a + ", one_class = 1")[0], {2, 1},
                  {decision(kernel, 0) > 0 ? 1. : -1., decision(kernel, 1) > 0 ? 1. : -1.});
   }
-  expect_reals(node("f32[n, 2]", kPoints, "SVMRegressor", "coefficients = [1.0, 2.0], rho = [0.5]")[0],
-               {2, 1}, {-1, 3});
+  expect_reals(
+      node("f32[n, 2]", kPoints, "SVMRegressor", "coefficients = [1.0, 2.0], rho = [0.5]")[0],
+      {2, 1}, {-1, 3});
 }
 
 TEST(ImportMl, svm_far_from_the_origin) {
   const Array far = reals({1, 2}, {10000.5, -20001});
-  const Array out = node("f32[n, 2]", far, "SVMRegressor",
-                         "kernel_type = \"RBF\", support_vectors = [10001.0, -20000.0, 10000.0, -20002.0], "
-                         "n_supports = 2, kernel_params = [0.5, 0.0, 0.0], coefficients = [1.0, 2.0], rho = [0.0]")[0];
+  const Array out = node(
+      "f32[n, 2]", far, "SVMRegressor",
+      "kernel_type = \"RBF\", support_vectors = [10001.0, -20000.0, 10000.0, -20002.0], "
+      "n_supports = 2, kernel_params = [0.5, 0.0, 0.0], coefficients = [1.0, 2.0], rho = [0.0]")[0];
   expect_reals(out, {1, 1}, {3 * std::exp(-0.5 * 1.25)}, 1e-6);
 }
 
 TEST(ImportMl, svm_classifier_of_two_classes) {
-  const std::string a = "kernel_type = \"RBF\", " + kVectors +
-                        "vectors_per_class = [2, 1], kernel_params = [0.5, 0.25, 3.0], coefficients = "
-                        "[0.5, -0.25, 0.75], rho = [0.125], classlabels_ints = [5, 9]";
+  const std::string a =
+      "kernel_type = \"RBF\", " + kVectors +
+      "vectors_per_class = [2, 1], kernel_params = [0.5, 0.25, 3.0], coefficients = "
+      "[0.5, -0.25, 0.75], rho = [0.125], classlabels_ints = [5, 9]";
   const double p = decision("RBF", 0), q = decision("RBF", 1);
   std::vector<Array> out = node("f32[n, 2]", kPoints, "SVMClassifier", a, 2);
   expect_integers(out[0], {2}, {p > 0 ? 5 : 9, q > 0 ? 5 : 9});
@@ -313,17 +331,20 @@ TEST(ImportMl, svm_classifier_of_two_classes) {
 // x itself is the value of the kernel, so that the decisions are the weighted rows.
 TEST(ImportMl, svm_classifier_votes_of_three_classes) {
   const Array x = reals({2, 3}, {1, 0, 0, 0, 0, 1});
-  const std::string a = "support_vectors = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], "
-                        "vectors_per_class = [1, 1, 1], coefficients = [1.0, -2.0, -3.0, 4.0, 5.0, -6.0], "
-                        "rho = [0.5, -0.5, 0.25], classlabels_strings = [\"a\", \"b\", \"c\"]";
-  // Pairs (a, b), (a, c), (b, c): of vector a the coefficients 1 and 4, of b -2 and 5, of c -3 and -6.
+  const std::string a =
+      "support_vectors = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], "
+      "vectors_per_class = [1, 1, 1], coefficients = [1.0, -2.0, -3.0, 4.0, 5.0, -6.0], "
+      "rho = [0.5, -0.5, 0.25], classlabels_strings = [\"a\", \"b\", \"c\"]";
+  // Pairs (a, b), (a, c), (b, c): of vector a the coefficients 1 and 4, of b -2 and 5, of c -3 and
+  // -6.
   std::vector<Array> out = node("f32[n, 3]", x, "SVMClassifier", a, 2);
   expect_reals(out[1], {2, 3}, {1.5, 3.5, 0.25, 0.5, -3.5, -5.75});
   EXPECT_EQ(out[0].strings, (std::vector<std::string>{"a", "c"}));
   out = node("f32[n, 3]", x, "SVMClassifier",
              a + ", prob_a = [-1.0, -2.0, -0.5], prob_b = [0.1, 0.2, 0.3]", 2);
   for (int64_t row : {0, 1})
-    EXPECT_NEAR(out[1].real(3 * row) + out[1].real(3 * row + 1) + out[1].real(3 * row + 2), 1, 1e-6);
+    EXPECT_NEAR(out[1].real(3 * row) + out[1].real(3 * row + 1) + out[1].real(3 * row + 2), 1,
+                1e-6);
   EXPECT_GT(out[1].real(0), 0.7);
   EXPECT_GT(out[1].real(5), 0.7);
 }
@@ -338,16 +359,19 @@ TEST(ImportMl, svm_without_vectors_is_linear) {
 
 TEST(ImportMl, svm_of_lists_that_do_not_fit) {
   const auto refused = [](const std::string& words, const std::string& a) {
-    expect_refused(words, "f32[n, 2]", kPoints, "SVMClassifier", "classlabels_ints = [1, 2], " + a, 2);
+    expect_refused(words, "f32[n, 2]", kPoints, "SVMClassifier", "classlabels_ints = [1, 2], " + a,
+                   2);
   };
   const std::string rest = ", coefficients = [1.0, 1.0, 1.0], rho = [0.0]";
-  refused("support_vectors has 6 numbers, expected a row of them for each of 4 vectors",
-          kVectors + "vectors_per_class = [2, 2], coefficients = [1.0, 1.0, 1.0, 1.0], rho = [0.0]");
+  refused(
+      "support_vectors has 6 numbers, expected a row of them for each of 4 vectors",
+      kVectors + "vectors_per_class = [2, 2], coefficients = [1.0, 1.0, 1.0, 1.0], rho = [0.0]");
   refused("coefficients has 3 numbers, expected 2", kVectors + "vectors_per_class = [1, 1]" + rest);
   refused("vectors_per_class has 3 numbers", kVectors + "vectors_per_class = [1, 1, 1]" + rest);
   refused("vectors_per_class are counts", kVectors + "vectors_per_class = [4, -1]" + rest);
   refused("vectors_per_class has 0 numbers", kVectors + "coefficients = [1.0], rho = [0.0]");
-  refused("rho has 0 numbers", kVectors + "vectors_per_class = [2, 1], coefficients = [1.0, 1.0, 1.0]");
+  refused("rho has 0 numbers",
+          kVectors + "vectors_per_class = [2, 1], coefficients = [1.0, 1.0, 1.0]");
   refused("prob_b has 0 numbers", kVectors + "vectors_per_class = [2, 1], prob_a = [1.0]" + rest);
   refused("kernel_params has 1 numbers",
           kVectors + "vectors_per_class = [2, 1], kernel_params = [1.0]" + rest);
@@ -376,7 +400,8 @@ TEST(ImportMl, zip_map) {
   expect_integers(out[0].items[1].items[0], {2}, {2, 9});
   expect_reals(out[0].items[1].items[1], {2}, {1, -3});
   // A list is one row; of equal keys the last one counts.
-  out = node("f32[3]", reals({3}, {1, 2, 3}), "ZipMap", "classlabels_strings = [\"z\", \"b\", \"z\"]");
+  out = node("f32[3]", reals({3}, {1, 2, 3}), "ZipMap",
+             "classlabels_strings = [\"z\", \"b\", \"z\"]");
   ASSERT_EQ(out[0].items.size(), 1u);
   EXPECT_EQ(out[0].items[0].items[0].strings, (std::vector<std::string>{"b", "z"}));
   expect_reals(out[0].items[0].items[1], {2}, {2, 3});
@@ -395,15 +420,18 @@ TEST(ImportMl, zip_map_has_a_type_that_tells_the_keys) {
 
 TEST(ImportMl, dict_vectorizer) {
   const Array words = map_of(strings({2}, {"a", "q"}), reals({2}, {1.5, 2}));
-  expect_reals(node("map(string, f32)", words, "DictVectorizer",
-                    "string_vocabulary = [\"b\", \"a\"]")[0], {1, 2}, {0, 1.5});
+  expect_reals(
+      node("map(string, f32)", words, "DictVectorizer", "string_vocabulary = [\"b\", \"a\"]")[0],
+      {1, 2}, {0, 1.5});
   const Array whole = map_of(list({1, 7}), strings({2}, {"one", "seven"}));
-  EXPECT_EQ(node("map(s64, string)", whole, "DictVectorizer", "int64_vocabulary = [7, 2, 1]")[0].strings,
-            (std::vector<std::string>{"seven", "", "one"}));
+  EXPECT_EQ(
+      node("map(s64, string)", whole, "DictVectorizer", "int64_vocabulary = [7, 2, 1]")[0].strings,
+      (std::vector<std::string>{"seven", "", "one"}));
   expect_refused("the map has keys of the type", "map(string, f32)", words, "DictVectorizer",
                  "int64_vocabulary = [1]");
   expect_refused("one vocabulary", "map(string, f32)", words, "DictVectorizer", "");
-  expect_refused("input 0 is a map", "f32[n, 2]", kRows, "DictVectorizer", "int64_vocabulary = [1]");
+  expect_refused("input 0 is a map", "f32[n, 2]", kRows, "DictVectorizer",
+                 "int64_vocabulary = [1]");
 }
 
 TEST(ImportMl, cast_map) {
@@ -415,7 +443,8 @@ TEST(ImportMl, cast_map) {
   expect_reals(by("map_form = \"SPARSE\", max_map = 3"), {1, 3}, {0, 0, 7});
   const Array words = map_of(list({5, 2}), strings({2}, {"1.5", "7"}));
   expect_reals(node("map(s64, string)", words, "CastMap", "")[0], {1, 2}, {7, 1.5});
-  expect_refused("max_map is -1", "map(s64, f32)", m, "CastMap", "map_form = \"SPARSE\", max_map = -1");
+  expect_refused("max_map is -1", "map(s64, f32)", m, "CastMap",
+                 "map_form = \"SPARSE\", max_map = -1");
   expect_refused("map_form \"FLAT\"", "map(s64, f32)", m, "CastMap", "map_form = \"FLAT\"");
   expect_refused("cast_to \"TO_BOOL\"", "map(s64, f32)", m, "CastMap", "cast_to = \"TO_BOOL\"");
 }
@@ -441,12 +470,15 @@ TEST(ImportMl, maps_that_callers_get_wrong) {
 
 TEST(ImportMl, tree_classifier_of_two_classes_and_one_score) {
   const auto by = [](const std::string& weights, const std::string& transform) {
-    return node("f32[n, 1]", reals({2, 1}, {-1, 1}), "TreeEnsembleClassifier",
-                "nodes_treeids = [0, 0, 0], nodes_nodeids = [0, 1, 2], nodes_featureids = [0, 0, 0], "
-                "nodes_values = [0.0, 0.0, 0.0], nodes_modes = [\"BRANCH_LEQ\", \"LEAF\", \"LEAF\"], "
-                "nodes_truenodeids = [1, 0, 0], nodes_falsenodeids = [2, 0, 0], class_treeids = [0, 0], "
-                "class_nodeids = [1, 2], class_ids = [0, 0], classlabels_int64s = [4, 6], "
-                "class_weights = " + weights + ", post_transform = \"" + transform + "\"", 2);
+    return node(
+        "f32[n, 1]", reals({2, 1}, {-1, 1}), "TreeEnsembleClassifier",
+        "nodes_treeids = [0, 0, 0], nodes_nodeids = [0, 1, 2], nodes_featureids = [0, 0, 0], "
+        "nodes_values = [0.0, 0.0, 0.0], nodes_modes = [\"BRANCH_LEQ\", \"LEAF\", \"LEAF\"], "
+        "nodes_truenodeids = [1, 0, 0], nodes_falsenodeids = [2, 0, 0], class_treeids = [0, 0], "
+        "class_nodeids = [1, 2], class_ids = [0, 0], classlabels_int64s = [4, 6], "
+        "class_weights = " +
+            weights + ", post_transform = \"" + transform + "\"",
+        2);
   };
   std::vector<Array> out = by("[0.2, 0.7]", "NONE");
   expect_integers(out[0], {2}, {4, 6});

@@ -85,7 +85,9 @@ TEST(OnnxOddities, a_cycle_is_named) {
   first.name = "one";
   expect_error(Code::bad_model,
                "the nodes \"one\" (Add), \"c\" (Neg) form a cycle: each reads what the next gives",
-               [&] { Loaded{small_model({first, second, node("Relu", {"c"}, {"y"})})}; });
+               [&] {
+                 Loaded{small_model({first, second, node("Relu", {"c"}, {"y"})})};
+               });
   expect_error(Code::bad_model, "the node \"y\" (Neg) reads its own output",
                [&] { Loaded{small_model({node("Neg", {"y"}, {"y"})})}; });
 }
@@ -210,7 +212,8 @@ s = Softmax(x) {axis = -1}
 y = Add(s, w)
 out y
 )");
-  const tenon::Model model = tenon::Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()));
+  const tenon::Model model =
+      tenon::Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()));
   EXPECT_TRUE(model.inputs()[0].any_rank);
   EXPECT_EQ(text(model.inputs()[0]), "f32");
   EXPECT_TRUE(model.inspect().open);
