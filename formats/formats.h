@@ -26,6 +26,7 @@ struct ReadOptions {
   LoadLimits limits;
   bool follow_symlinks = false;                // of external data files
   std::map<std::string, int64_t> dims;         // symbolic sizes that are always the same
+  std::map<std::string, int> ranks;            // of inputs for which the file tells no shape
   std::map<std::string, Tensor> fixed_inputs;  // inputs that become constants
   std::shared_ptr<const Blobs> blobs;          // set: the model was split for a container; tensors refer to these and to no file
   bool ports_only = false;                     // a graph of inputs and outputs alone, with the types that the file declares
@@ -35,6 +36,8 @@ struct ReadModel {
   Graph graph;
   std::string format;  // as people read it: "ONNX, opset 8, made by CNTK 2.5.1"
   std::vector<std::pair<std::string, std::string>> metadata;
+  // Oddities of the file that do no harm, each in a sentence: a declared shape that is not that of the result, an unknown attribute.
+  std::vector<std::string> notes;
 };
 
 // `folder` is where external data may lie; empty where the model is no file.

@@ -96,6 +96,8 @@ struct Options {
   bool pin_threads = true;
   // Symbolic sizes that are always the same. The model is planned for just these.
   std::map<std::string, int64_t> dims;
+  // Ranks of inputs for which the file tells no shape. Where one is not given, the model is planned at the first run of each rank.
+  std::map<std::string, int> ranks;
   // Likely values of other symbolic sizes: kernels are chosen for them.
   std::map<std::string, int64_t> likely_dims;
   // Inputs that are always the same become constants of the model, and what depends on them alone is computed once.
@@ -115,14 +117,17 @@ struct Axis {
   std::string symbol;
 };
 
-// The shape of a sequence or an optional is not told: its items may differ.
+// The shape of a sequence or an optional is not told: its items may differ. Of a tensor it is not told where the file has none; then
+// any rank is taken, and of an output the element type may be missing too.
 struct Port {
   std::string name;
   DType dtype = DType::none;
   std::vector<Axis> shape;
   Container container = Container::tensor;
+  DType key = DType::none;  // of a map
+  bool any_rank = false;    // the shape is not told
 };
-std::string text(const Port& port);  // "f32[n, 3, 224, 224]"
+std::string text(const Port& port);  // "f32[n, 3, 224, 224]", "sequence(map(s64, f32))"
 
 // Milliseconds of each stage of loading.
 struct LoadTimes {
@@ -131,6 +136,7 @@ struct LoadTimes {
 
 struct Inspection {
   std::string format;              // "ONNX, opset 8, made by CNTK 2.5.1"
+  std::vector<std::string> notes;  // as Model::notes
   std::map<std::string, int> ops;  // how many nodes of each op, after the model was simplified
   int nodes = 0;
   int64_t parameters = 0, parameter_bytes = 0;
@@ -227,6 +233,9 @@ class Model {
   // stateN, h and hn. Nothing is tied because it stands here.
   const std::vector<StateTie>& ties() const;
   const LoadTimes& load_times() const;
+  // Oddities of the file that do no harm, each in a sentence: a declared shape that is not that of the result, an attribute that no
+  // operator has. Empty for a sealed model whose policy does not allow Right::inspect.
+  std::vector<std::string> notes() const;
   // The following three need Right::inspect.
   Inspection inspect() const;
   // The graph as text after the named pass, "read" or "passes" (all of them); `with_types` annotates each value. The elements of

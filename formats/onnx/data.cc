@@ -1,5 +1,6 @@
 #include "formats/onnx/data.h"
 
+#include <algorithm>
 #include <cstring>
 #include <protozero/pbf_writer.hpp>
 
@@ -12,7 +13,9 @@ namespace {
 
 // Field numbers of SequenceProto and OptionalProto in onnx-data.proto; those of their kinds are alike.
 enum : uint32_t { kName = 1, kKind = 2, kTensor = 3, kSparse = 4, kSequence = 5, kMap = 6, kOptional = 7 };
-enum : int32_t { kOfTensors = 1, kOfSequences = 3 };
+enum : int32_t { kOfTensors = 1, kOfSequences = 3, kOfMaps = 4 };
+// And those of MapProto.
+enum : uint32_t { kKeyType = 2, kKeys = 3, kStringKeys = 4, kValues = 5 };
 
 [[noreturn]] void refuse_kind(const char* what, uint32_t field) {
   throw Error(Code::not_supported, std::string(what) + " of " +
@@ -39,6 +42,58 @@ void read_sequence(Bytes bytes, DataValue& out, const LoadLimits& limits) {
       case kOptional: refuse_kind("a sequence", w.field());
       default: w.skip();
     }
+}
+
+// Lists of keys and of values that MapProto holds; a value is a tensor of one element.
+void read_map(Bytes bytes, DataValue& out, const LoadLimits& limits) {
+  std::vector<int64_t> integers;
+  std::vector<std::string> strings;
+  DataValue values;
+  DType key = DType::none;
+  for (Wire w(bytes, "a map"); w.next();) switch (w.field()) {
+      case kName: out.name = w.name(); break;
+      case kKeyType: key = dtype_of(static_cast<int32_t>(std::clamp<int64_t>(w.integer(), 0, INT32_MAX))); break;
+      case kKeys: w.integers([&](int64_t k) { integers.push_back(k); }); break;
+      case kStringKeys: strings.emplace_back(w.bytes()); break;
+      case kValues: read_sequence(w.bytes(), values, limits); break;
+      default: w.skip();
+    }
+  if (key == DType::none) key = strings.empty() ? DType::s64 : DType::string;
+  if (key != DType::s64 && key != DType::string)
+    throw Error(Code::not_supported, "a map with keys of type " + std::string(name(key)) + "; Tenon reads int64 and string keys");
+  const auto count = static_cast<int64_t>(key == DType::string ? strings.size() : integers.size());
+  if (count != static_cast<int64_t>(values.tensors.size()))
+    throw Error(Code::bad_model, "a map of " + std::to_string(count) + " keys and " + std::to_string(values.tensors.size()) + " values");
+  OwnedTensor keys(key, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    if (key == DType::string) keys.as<std::string>()[i] = strings[static_cast<size_t>(i)];
+    else keys.as<int64_t>()[i] = integers[static_cast<size_t>(i)];
+  }
+  const DType dtype = count ? values.tensors[0].dtype() : DType::f32;
+  OwnedTensor list(dtype, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    const Tensor& value = values.tensors[static_cast<size_t>(i)];
+    if (value.dtype != dtype || value.count() != 1)
+      throw Error(Code::not_supported, "value " + std::to_string(i) + " of a map is " + text(value) + "; Tenon reads values of one element and one type");
+    if (dtype == DType::string) list.as<std::string>()[i] = *value.as<std::string>();
+    else store_cell(dtype, list.data(), i, load_cell(dtype, value.data, 0));
+  }
+  out.tensors.push_back(std::move(keys));
+  out.tensors.push_back(std::move(list));
+}
+
+void read_maps(Bytes bytes, DataValue& out, const LoadLimits& limits) {
+  std::string own;
+  for (Wire w(bytes, "a sequence"); w.next();) switch (w.field()) {
+      case kName: own = w.name(); break;
+      case kMap: read_map(w.bytes(), out, limits); break;
+      case kTensor:
+      case kSparse:
+      case kSequence:
+      case kOptional: throw Error(Code::bad_model, "a sequence holds something else, maps were expected");
+      default: w.skip();
+    }
+  out.name = own;
 }
 
 void read_optional(Bytes bytes, DataValue& out, const LoadLimits& limits) {
@@ -74,6 +129,24 @@ std::string write_sequence(const DataValue& value, std::string_view name) {
   return out;
 }
 
+std::string write_map(const Tensor& keys, const Tensor& values, const std::string& name) {
+  std::string out;
+  protozero::pbf_writer w(out);
+  w.add_string(kName, name);
+  w.add_int32(kKeyType, data_type_of(keys.dtype));
+  if (keys.dtype == DType::string)
+    for (int64_t i = 0; i < keys.count(); ++i) w.add_bytes(kStringKeys, keys.as<std::string>()[i]);
+  else w.add_packed_int64(kKeys, keys.as<int64_t>(), keys.as<int64_t>() + keys.count());
+  DataValue list;
+  for (int64_t i = 0; i < values.count(); ++i) {
+    list.tensors.emplace_back(values.dtype, std::vector<int64_t>{});
+    if (values.dtype == DType::string) *list.tensors.back().as<std::string>() = values.as<std::string>()[i];
+    else store_cell(values.dtype, list.tensors.back().data(), 0, load_cell(values.dtype, values.data, i));
+  }
+  w.add_message(kValues, write_sequence(list, ""));
+  return out;
+}
+
 }  // namespace
 
 DataValue read_value(Bytes bytes, Container container, const LoadLimits& limits) {
@@ -83,6 +156,10 @@ DataValue read_value(Bytes bytes, Container container, const LoadLimits& limits)
   out.container = container;
   if (container == Container::sequence) {
     read_sequence(bytes, out, limits);
+  } else if (container == Container::map) {
+    read_map(bytes, out, limits);
+  } else if (container == Container::map_sequence) {
+    read_maps(bytes, out, limits);
   } else if (container == Container::tensor) {
     const TensorView t = parse_tensor(bytes);
     out.name = t.name;
@@ -104,14 +181,39 @@ DataValue load_value(const std::string& path, Container container, const LoadLim
 std::string write_value(const DataValue& value) {
   if (value.container == Container::tensor) return write_tensor(value.tensors.at(0).view(), value.name);
   if (value.container == Container::sequence) return write_sequence(value, value.name);
+  if (value.container == Container::map) return write_map(value.tensors.at(0), value.tensors.at(1), value.name);
   std::string out;
   protozero::pbf_writer w(out);
+  if (value.container == Container::map_sequence) {
+    w.add_string(kName, value.name);
+    w.add_enum(kKind, kOfMaps);
+    for (size_t i = 0; i + 1 < value.tensors.size(); i += 2) w.add_message(kMap, write_map(value.tensors[i], value.tensors[i + 1], ""));
+    return out;
+  }
   w.add_string(kName, value.name);
   const bool sequence = value.container == Container::optional_sequence;
   w.add_enum(kKind, sequence ? kOfSequences : kOfTensors);
   if (value.present && sequence) w.add_message(kSequence, write_sequence(value, ""));
   else if (value.present) w.add_message(kTensor, write_tensor(value.tensors.at(0).view(), ""));
   return out;
+}
+
+OwnedTensor owned(DataValue value, DType dtype) {
+  std::vector<OwnedTensor>& tensors = value.tensors;
+  if (value.container == Container::tensor) return std::move(tensors.at(0));
+  std::vector<OwnedTensor> items;
+  if (value.container == Container::map_sequence) {
+    for (size_t i = 0; i + 1 < tensors.size(); i += 2) {
+      std::vector<OwnedTensor> map;
+      map.push_back(std::move(tensors[i]));
+      map.push_back(std::move(tensors[i + 1]));
+      items.emplace_back(map[1].dtype(), Container::map, std::move(map));
+    }
+    return OwnedTensor(dtype, value.container, std::move(items));
+  }
+  if (value.container != Container::optional_sequence) return OwnedTensor(dtype, value.container, std::move(tensors));
+  if (value.present) items.emplace_back(dtype, Container::sequence, std::move(tensors));
+  return OwnedTensor(dtype, value.container, std::move(items));
 }
 
 OwnedTensor owned(const TensorView& t, const LoadLimits& limits) {

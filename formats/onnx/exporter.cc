@@ -194,6 +194,8 @@ TypeView GraphWriter::type(const Type& t, bool with_shape) const {
     case Container::sequence: return around(TypeView::sequence, tensor);
     case Container::optional: return around(TypeView::optional, tensor);
     case Container::optional_sequence: return around(TypeView::optional, around(TypeView::sequence, tensor));
+    case Container::map:
+    case Container::map_sequence: throw Error(Code::not_supported, "a map, which no operator of ai.onnx makes, is not written");
   }
   return tensor;
 }

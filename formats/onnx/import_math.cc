@@ -101,7 +101,13 @@ Values modulo(const Import& n) {
 Values shift(const Import& n) {
   const std::string direction = n.text("direction", "");
   expect(direction == "LEFT" || direction == "RIGHT", "the direction of a shift is LEFT or RIGHT");
-  return n.emit(direction == "LEFT" ? "shift_left" : "shift_right", None{}, n.in);
+  if (direction == "LEFT") return n.emit("shift_left", None{}, n.in);
+  if (!is_signed(n.element(0))) return n.emit("shift_right", None{}, n.in);
+  // A negative number keeps its sign: its complement, which has none, is shifted.
+  const Formula f{n, n.element(0)};
+  const ValueId v = input(n, 0), is_negative = f("less", {v, f.number(0)});
+  const ValueId shifted = f("shift_right", {f("where", {is_negative, f("bit_not", {v}), v}), input(n, 1)});
+  return f("where", {is_negative, f("bit_not", {shifted}), shifted});
 }
 
 Values is_infinite(const Import& n) {

@@ -6,24 +6,13 @@
 
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
-#include "ops/concat.h"
-#include "ops/gather.h"
+#include "formats/onnx/post_transform.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
-#include "ops/softmax.h"
 #include "ops/tree_ensemble.h"
 
 namespace tenon::onnx {
 namespace {
-
-enum class PostTransform { none, softmax, logistic, softmax_zero, probit };
-
-PostTransform post_transform_named(const std::string& name) {
-  constexpr const char* kNames[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};
-  for (int i = 0; i < 5; ++i)
-    if (name == kNames[i]) return static_cast<PostTransform>(i);
-  throw Error(Code::bad_model, "post_transform " + printable(name) + " is none of NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT");
-}
 
 // What the operators of all versions come to.
 struct Trees {
@@ -37,35 +26,6 @@ ValueId emit_trees(const Import& n, const Trees& t, DType dtype) {
   std::vector<ValueId> in{input(n, 0), list(t.splits), list(t.weights)};
   if (!t.base.empty()) in.push_back(list(t.base));
   return n.emit("tree_ensemble", t.attributes, in);
-}
-
-// softmax in which a score of 0 counts for nothing.
-ValueId softmax_zero(const Formula& f, ValueId v) {
-  const ValueId top = f.n.emit("reduce", Reduce{.kind = Reduction::max, .axes = {-1}}, {v});
-  const ValueId is_zero = f("less_equal", {f("abs", {v}), f.number(1e-7)});
-  const ValueId powers = f("where", {is_zero, f("mul", {v, f("exp", {f("neg", {top})})}), f("exp", {f("sub", {v, top})})});
-  return f("div", {powers, f.n.emit("reduce", Reduce{.kind = Reduction::sum, .axes = {-1}}, {powers})});
-}
-
-// sqrt(2) * erfinv(2 v - 1), with the inverse of the error function after S. Winitzki, a = 0.147.
-ValueId probit(const Formula& f, ValueId v) {
-  const ValueId x = f("sub", {f("mul", {v, f.number(2)}), f.number(1)});
-  const ValueId log = f("log", {f("mul", {f("sub", {f.number(1), x}), f("add", {f.number(1), x})})});
-  const ValueId half = f("add", {f("mul", {log, f.number(0.5)}), f.number(2 / (3.14159265358979 * 0.147))});
-  const ValueId square = f("sub", {f("mul", {half, half}), f("mul", {log, f.number(1 / 0.147)})});
-  const ValueId size = f("sqrt", {f("sub", {f("sqrt", {square}), half})});
-  return f("mul", {f("mul", {f("sign", {x}), size}), f.number(1.41421356)});
-}
-
-ValueId transformed(const Import& n, PostTransform transform, ValueId v, DType dtype) {
-  const Formula f{n, dtype};
-  switch (transform) {
-    case PostTransform::softmax: return n.emit("softmax", Softmax{-1}, {v});
-    case PostTransform::logistic: return f("sigmoid", {v});
-    case PostTransform::softmax_zero: return softmax_zero(f, v);
-    case PostTransform::probit: return probit(f, v);
-    default: return v;
-  }
 }
 
 // The type in which features are compared: that of the tensors, which are there for doubles, or that of the features.
@@ -201,7 +161,7 @@ Values regressor(const Import& n) {
   const auto found = std::find(std::begin(kAggregates), std::end(kAggregates), aggregate);
   expect(found != std::end(kAggregates), "aggregate_function is AVERAGE, SUM, MIN or MAX");
   t.attributes.aggregate = static_cast<Aggregate>(found - std::begin(kAggregates));
-  const PostTransform transform = post_transform_named(n.text("post_transform", "NONE"));
+  const PostTransform transform = post_transform(n);
   const NodeLists nodes(n, tensors);
   nodes.fill(t);
   read_weights(n, "target", nodes, t, tensors);
@@ -210,41 +170,28 @@ Values regressor(const Import& n) {
   return cast(n, transformed(n, transform, emit_trees(n, t, dtype), dtype), DType::f32);
 }
 
-struct Labels {
-  ValueId list;  // s64 or string
-  int64_t count;
-};
-
-Labels read_labels(const Import& n) {
-  const std::vector<int64_t> numbers = n.integers("classlabels_int64s");
-  const std::vector<std::string> strings = n.texts("classlabels_strings");
-  expect(numbers.empty() != strings.empty(), "the class labels are either numbers or strings");
-  if (numbers.size() + strings.size() == 1) n.refuse("a classifier of one class");
-  return strings.empty() ? Labels{n.constant(numbers), static_cast<int64_t>(numbers.size())}
-                         : Labels{add_strings(n, strings), static_cast<int64_t>(strings.size())};
-}
-
-// Two classes of which only the first has weights, which speak for the second: one score says both. Scores are [1 - s, s] with the limit 0.5 when
-// they are probabilities: all weights are positive and nothing is made of their sum; else [-s, s] with the limit 0.
+// Two classes of which only the first has weights, which speak for the second: one score s says both. Where no weight is negative, s is a
+// probability: the label is that of the second class from 0.5 on, else from 0 on, whatever is made of the scores then.
 Values binary(const Import& n, Trees& t, const Labels& labels, PostTransform transform, DType dtype) {
   t.attributes.targets = 1;
   if (t.base.size() == 2) t.base = {t.base[1]};
-  const bool positive = transform == PostTransform::none && std::all_of(t.weights.begin(), t.weights.end(), [](double w) { return w > 0; });
+  const bool probability = std::all_of(t.weights.begin(), t.weights.end(), [](double w) { return w >= 0; });
   const Formula f{n, dtype};
   const ValueId score = emit_trees(n, t, dtype);
-  const ValueId above = n.emit("reshape", Reshape{}, {f("greater", {score, f.number(positive ? 0.5 : 0)}), n.constant({-1})});
-  const ValueId label = n.emit("gather", Gather{0}, {labels.list, cast(n, above, DType::s64)});
-  const ValueId other = positive ? f("sub", {f.number(1), score}) : f("neg", {score});
-  const ValueId both = n.emit("concat", Concat{1}, {other, score});
-  return Values(std::vector<ValueId>{label, cast(n, transformed(n, transform, both, dtype), DType::f32)});
+  const ValueId above = f("greater", {score, f.number(probability ? 0.5 : 0)});
+  const ValueId place = cast(n, n.emit("reshape", Reshape{}, {above, n.constant({-1})}), DType::s64);
+  const OtherScore other = probability ? OtherScore::rest : OtherScore::negated;
+  const ValueId both = two_scores(n, transform, other, score, dtype);
+  return Values(std::vector<ValueId>{labels_at(n, labels, place), cast(n, both, DType::f32)});
 }
 
 Values classifier(const Import& n) {
   Trees t;
   bool tensors = false;
-  const Labels labels = read_labels(n);
+  const Labels labels = read_labels(n, "classlabels_int64s");
+  if (labels.count == 1) n.refuse("a classifier of one class");
   t.attributes.targets = labels.count;
-  const PostTransform transform = post_transform_named(n.text("post_transform", "NONE"));
+  const PostTransform transform = post_transform(n);
   const NodeLists nodes(n, tensors);
   nodes.fill(t);
   read_weights(n, "class", nodes, t, tensors);
@@ -254,8 +201,7 @@ Values classifier(const Import& n) {
   if (labels.count == 2 && std::all_of(scored.begin(), scored.end(), [](int64_t c) { return c == 0; })) return binary(n, t, labels, transform, dtype);
   const ValueId scores = emit_trees(n, t, dtype);
   const ValueId best = n.emit("arg_max", Arg{.axis = 1, .keepdims = false}, {scores});
-  const ValueId label = n.emit("gather", Gather{0}, {labels.list, best});
-  return Values(std::vector<ValueId>{label, cast(n, transformed(n, transform, scores, dtype), DType::f32)});
+  return Values(std::vector<ValueId>{labels_at(n, labels, best), cast(n, transformed(n, transform, scores, dtype), DType::f32)});
 }
 
 // The sets of values that nodes of mode BRANCH_MEMBER test, each ended by NaN (the last one need not be).

@@ -3,9 +3,13 @@
 
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
+#include "ops/concat.h"
 #include "ops/random.h"
+#include "ops/reduce.h"
 #include "ops/reshape.h"
 #include "ops/shape.h"
+#include "ops/softmax.h"
+#include "ops/squeeze.h"
 
 namespace tenon::onnx {
 namespace {
@@ -38,6 +42,24 @@ Values like(const Import& n) {
 Values bernoulli(const Import& n) {
   const ValueId drawn = random(n, {.dtype = DType::f64}, shape_of(n, 0));
   return cast(n, n.emit("less", None{}, {drawn, cast(n, input(n, 0), DType::f64)}), n.dtype("dtype", n.element(0)));
+}
+
+// Places in rows of log-probabilities: as many cumulative probabilities as a uniform number reaches, the last of which is 1.
+Values multinomial(const Import& n) {
+  const DType dtype = n.dtype("dtype", DType::s32);
+  const int64_t samples = n.integer("sample_size", 1);
+  if (samples < 1) throw Error(Code::bad_model, "sample_size is " + std::to_string(samples) + ", expected at least 1");
+  if (n.rank(0) != 2) throw Error(Code::bad_model, "input 0 has rank " + std::to_string(n.rank(0)) + ", expected [rows, classes]");
+  if (!is_integer(dtype)) throw Error(Code::bad_model, "dtype is " + std::string(name(dtype)) + ", expected int32 or int64");
+  const ValueId likely = n.emit("softmax", Softmax{-1}, {cast(n, input(n, 0), DType::f64)});
+  const ValueId reached = n.emit("cum_sum", Cumulate{.axis = 1}, {likely});
+  const ValueId but_last = n.emit("slice", None{}, {reached, n.constant({0}), n.constant({-1}), n.constant({1})});
+  const ValueId rows = n.emit("shape", ShapeOf{.start = 0, .end = 1}, {input(n, 0)});
+  const ValueId shape = n.emit("concat", Concat{0}, {rows, n.constant({samples, 1})});
+  const ValueId drawn = random(n, {.dtype = DType::f64}, shape);
+  const ValueId limits = n.emit("unsqueeze", Unsqueeze{{1}}, {but_last});
+  const ValueId passed = cast(n, n.emit("less_equal", None{}, {limits, drawn}), DType::f32);
+  return cast(n, n.emit("reduce", Reduce{.kind = Reduction::sum, .axes = {2}, .keepdims = false}, {passed}), dtype);
 }
 
 // While training, elements become zero with probability `ratio`, and the others grow so that their mean stays.
@@ -74,6 +96,7 @@ constexpr ImportRow kRows[] = {
     {"RandomUniformLike", like<Distribution::uniform>},
     {"RandomNormalLike", like<Distribution::normal>},
     {"Bernoulli", bernoulli, 15},
+    {"Multinomial", multinomial, 7},
     {"Dropout", dropout},
 };
 

@@ -6,12 +6,14 @@
 namespace tenon::onnx {
 
 extern const ImportTable kMovementRows, kShapeRows, kMathRows, kNnRows, kReduceRows, kRecurrentRows, kQuantisedRows, kMlRows, kMicrosoftRows,
-    kSequenceRows, kAttentionRows, kMicrosoftAttentionRows, kCodedRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows;
+    kSequenceRows, kAttentionRows, kMicrosoftAttentionRows, kCodedRows, kTrainingRows, kTextRows, kSignalRows, kVisionRows, kRandomRows, kFeatureRows,
+    kLinearRows;
 
 inline std::vector<ImportTable> import_tables() {
   return {kMovementRows,  kShapeRows,    kMathRows,      kNnRows,       kReduceRows,    kRecurrentRows,
           kQuantisedRows, kMlRows,       kMicrosoftRows, kSequenceRows, kAttentionRows, kMicrosoftAttentionRows,
-          kCodedRows,     kTrainingRows, kTextRows,      kSignalRows,   kVisionRows,    kRandomRows};
+          kCodedRows,     kTrainingRows, kTextRows,      kSignalRows,   kVisionRows,    kRandomRows,
+          kFeatureRows,   kLinearRows};
 }
 
 }  // namespace tenon::onnx

@@ -2,6 +2,7 @@
 #include "formats/onnx/constants.h"
 #include "formats/onnx/import_tables.h"
 #include "ops/boxes.h"
+#include "ops/max_roi_pool.h"
 #include "ops/sample.h"
 
 namespace tenon::onnx {
@@ -40,6 +41,7 @@ constexpr ImportRow kRows[] = {
     TENON_AS("CenterCropPad", "center_crop_pad", CenterCropPad),
     TENON_AS("Col2Im", "columns_to_image", ColumnsToImage),
     TENON_AS("MaxUnpool", "max_unpool", MaxUnpool),
+    TENON_AS("MaxRoiPool", "max_roi_pool", MaxRoiPool),
     TENON_AS("Det", "det", None),
 };
 

@@ -8,12 +8,16 @@
 #include "formats/onnx/external.h"
 #include "formats/onnx/import_tables.h"
 #include "formats/onnx/kept_source.h"
+#include "formats/onnx/known_attributes.h"
+#include "formats/onnx/order.h"
 #include "formats/onnx/split.h"
 
 namespace tenon::onnx {
 namespace {
 
 constexpr int64_t kNewestOpset = 28;
+constexpr int64_t kNewestIr = 14;       // of onnx.proto as it is read here
+constexpr size_t kMostNotes = 64;       // a file may have any number of oddities
 constexpr int64_t kSmall = 64 << 10;  // constants up to this size may be looked at while planning
 
 // The name of an axis whose size is no number: its own, or that of the input and the axis.
@@ -66,16 +70,20 @@ int64_t Importer::opset(std::string_view domain) const {
 
 ReadModel Importer::read() {
   for (const OpsetView& o : model_.opsets) {
+    // Of a domain that is imported repeatedly the last version counts, as with ONNX Runtime.
     const auto [at, fresh] = opsets_.emplace(domain_of(o.domain), o.version);
-    if (!fresh)
-      throw Error(Code::bad_model, "the domain \"" + printable(o.domain) + "\" is imported twice, as " + std::to_string(at->second) + " and " +
-                                       std::to_string(o.version));
+    if (const int64_t before = std::exchange(at->second, o.version); before != o.version)
+      note("domain \"" + printable(o.domain) + "\" is imported as version " + std::to_string(before) + " and as " + std::to_string(o.version) +
+           "; the last one counts");
     if (o.version < 1)
       throw Error(Code::bad_model, "opset " + std::to_string(o.version) + " of domain \"" + printable(o.domain) + "\"; opsets start at 1");
     if (domain_of(o.domain).empty() && o.version > kNewestOpset)
       throw Error(Code::not_supported, "opset " + std::to_string(o.version) + " of domain ai.onnx; Tenon reads 1 to " + std::to_string(kNewestOpset));
   }
   if (!model_.opsets.empty() && !opsets_.count("") && model_.ir_version >= 3) opsets_[""] = 1;
+  if (model_.ir_version > kNewestIr)
+    note("IR version " + std::to_string(model_.ir_version) + " is newer than " + std::to_string(kNewestIr) +
+         ", the newest that this release of Tenon knows; what is new in the file may be overlooked");
   functions_.set(model_, options_.limits);
   if (model_.graph.nodes.empty() && model_.graph.outputs.empty()) throw Error(Code::bad_model, "this is no ONNX model: it has no graph");
   ReadModel out;
@@ -89,28 +97,81 @@ ReadModel Importer::read() {
   for (const ValueInfoView& v : model_.graph.outputs) {
     if (options_.ports_only) define(scope, v.name, g.add_value({std::string(v.name), type(v, g), kNone, {}, nullptr}));
     ValueId id = find(scope, v.name);
-    // The name that callers use is the output's.
+    // The name that callers use is the output's. An operator may give its input as it is, or one value under two names.
+    const auto holds = [&](const std::vector<ValueId>& list) { return std::find(list.begin(), list.end(), id) != list.end(); };
+    if (g.values[id].name != v.name && (holds(g.inputs) || holds(g.outputs))) id = emit(g, ops::identity, None{}, {id})[0];
     if (g.values[id].name != v.name) g.values[id].name = v.name;
     g.outputs.push_back(id);
+    if (!options_.ports_only) compare_declared("output", v, g, id);
   }
+  for (const ValueInfoView& v : model_.graph.values)
+    if (const auto found = scope.names.find(v.name); found != scope.names.end() && found->second != kNone)
+      compare_declared("value", v, g, found->second);
   if (g.outputs.empty()) throw Error(Code::bad_model, "the model has no outputs");
   out.format = "ONNX, opset " + std::to_string(opset(""));
   for (const auto& [key, value] : model_.metadata) out.metadata.emplace_back(key, value);
   if (!model_.producer.empty())
     out.format += ", made by " + printable(model_.producer) + (model_.producer_version.empty() ? "" : " " + printable(model_.producer_version));
+  out.notes = std::move(notes_);
   return out;
+}
+
+void Importer::note(std::string text) {
+  if (notes_.size() < kMostNotes && std::find(notes_.begin(), notes_.end(), text) == notes_.end()) notes_.push_back(std::move(text));
+}
+
+// A type that the file declares for a result is compared and not trusted.
+void Importer::compare_declared(const char* what, const ValueInfoView& v, const Graph& g, ValueId id) {
+  const Type& own = g.values[id].type;
+  if (v.type.kind != TypeView::tensor || own.container != Container::tensor || own.items != Items::shaped) return;
+  const auto is_other = [&](size_t axis) {
+    const std::optional<int64_t>& declared = v.type.shape[axis].value;
+    const Dim inferred = own.shape[static_cast<int>(axis)];
+    return declared && *declared > 0 && inferred.known() && inferred.number() != *declared;
+  };
+  bool differs = v.type.element != 0 && v.type.element != data_type_of(own.expressed());
+  if (v.type.has_shape) {
+    const size_t rank = v.type.shape.size();
+    differs |= rank != static_cast<size_t>(own.shape.rank());
+    for (size_t i = 0; !differs && i < rank; ++i) differs = is_other(i);
+  }
+  if (!differs) return;
+  std::string declared = v.type.element ? "element type " + std::to_string(v.type.element) + " " : "";
+  if (v.type.has_shape) {
+    declared += "[";
+    for (size_t i = 0; i < v.type.shape.size(); ++i) {
+      const TypeView::Dimension& d = v.type.shape[i];
+      declared += (i ? ", " : "") + (d.value ? std::to_string(*d.value) : d.symbol.empty() ? "?" : printable(d.symbol));
+    }
+    declared += "]";
+  }
+  note(std::string(what) + " \"" + printable(v.name) + "\" is declared as " + declared + " and is " + text(own, *g.extents));
 }
 
 Type Importer::type(const ValueInfoView& v, Graph& g) {
   const TypeView* t = &v.type;
   Type out;
+  // Of an output the file may tell nothing.
+  if (options_.ports_only && t->kind == TypeView::none) {
+    out.items = Items::any;
+    return out;
+  }
   if (t->kind == TypeView::optional) out.container = Container::optional, t = &t->inner[0];
   if (t->kind == TypeView::sequence) {
     out.container = out.container == Container::optional ? Container::optional_sequence : Container::sequence;
     t = &t->inner[0];
   }
+  if (t->kind == TypeView::map && (out.container == Container::tensor || out.container == Container::sequence)) {
+    out.container = out.container == Container::tensor ? Container::map : Container::map_sequence;
+    out.key = dtype_of(t->element);
+    t = &t->inner[0];
+    if (t->kind == TypeView::tensor) out.dtype = dtype_of(t->element), out.items = Items::any;
+    if (t->kind != TypeView::tensor || (out.key != DType::s64 && out.key != DType::string))
+      throw Error(Code::not_supported, "\"" + printable(v.name) + "\" is a map of another kind than from int64 or string to a number or string");
+    return out;
+  }
   if (t->kind != TypeView::tensor)
-    throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" is no tensor, sequence or optional of tensors");
+    throw Error(Code::not_supported, "\"" + printable(v.name) + "\" is no tensor, sequence or optional of tensors, map or sequence of maps");
   out.dtype = dtype_of(t->element);
   if (out.container != Container::tensor) {
     if (!t->has_shape) out.items = Items::any;
@@ -119,10 +180,19 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
       for (const TypeView::Dimension& d : t->shape) out.shape.push(d.value && *d.value >= 0 ? Dim(*d.value) : g.extents->data(-1));
     return out;
   }
-  if (!t->has_shape)
-    throw Error(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank must be known when the model is loaded");
-  for (size_t i = 0; i < t->shape.size(); ++i) {
-    const TypeView::Dimension& d = t->shape[i];
+  std::vector<TypeView::Dimension> shape = t->shape;
+  if (!t->has_shape) {
+    const auto rank = options_.ranks.find(std::string(v.name));
+    if (rank == options_.ranks.end()) {
+      if (!options_.ports_only)
+        throw NeedsSizes(Code::not_supported, "input \"" + printable(v.name) + "\" has no shape: its rank is known when the model runs");
+      out.items = Items::any;
+      return out;
+    }
+    shape.resize(static_cast<size_t>(rank->second));
+  }
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const TypeView::Dimension& d = shape[i];
     if (d.value && *d.value >= 0) {
       if (*d.value > options_.limits.elements)
         throw Error(Code::limit, "input \"" + printable(v.name) + "\" has an axis of " + std::to_string(*d.value) + " elements (limit elements)");
@@ -327,9 +397,9 @@ void Importer::check_limits() {
 }
 
 void Importer::nodes(Scope& s, std::span<const NodeView> list) {
-  for (const NodeView& n : list) {
+  for (const NodeView* n : ordered(list)) {
     check_limits();
-    within([&] { return place(n, opset(n.domain)); }, [&] { node(s, n); });
+    within([&] { return place(*n, opset(n->domain)); }, [&] { node(s, *n); });
   }
 }
 
@@ -370,8 +440,7 @@ void Importer::node(Scope& s, const NodeView& original) {
   const Values values = row->run(i);
   current_ = outer;
   for (size_t a = 0; a < n->attributes.size(); ++a)
-    if (!i.taken_[a])
-      throw Error(Code::not_supported, "attribute " + printable(n->attributes[a].name) + " of " + printable(n->op) + " is not supported");
+    if (!i.taken_[a]) untaken(*n, n->attributes[a]);
   const std::string name = place(*n, version);
   for (size_t k = first; k < s.graph.nodes.size(); ++k)
     if (s.graph.nodes[k].name.empty()) s.graph.nodes[k].name = name;
@@ -383,6 +452,16 @@ void Importer::node(Scope& s, const NodeView& original) {
       throw Error(Code::not_supported, "output " + std::to_string(k) + " of " + printable(n->op) + " is not supported");
     define(s, n->outputs[k], values[k]);
   }
+}
+
+// What no version of an operator of the standard has means nothing to the standard, and a number names no code or file. Any other attribute
+// changes the result.
+void Importer::untaken(const NodeView& n, const AttributeView& a) {
+  const bool number = a.type == AttributeView::kFloat || a.type == AttributeView::kInt || a.type == AttributeView::kFloats ||
+                      a.type == AttributeView::kInts;
+  if (!number || attribution(domain_of(n.domain), n.op, a.name) != Attribution::foreign)
+    throw Error(Code::not_supported, "attribute " + printable(a.name) + " of " + printable(n.op) + " is not supported");
+  note(place(n, opset(n.domain)) + ": no version of " + printable(n.op) + " has an attribute \"" + printable(a.name) + "\"; it is ignored");
 }
 
 bool Importer::call(Scope& s, const NodeView& n, const std::vector<ValueId>& in) {

@@ -80,6 +80,9 @@ class Importer {
   ValueId find(Scope& s, std::string_view name);
   Type type(const ValueInfoView& v, Graph& g);
   void check_limits();
+  void note(std::string text);
+  void compare_declared(const char* what, const ValueInfoView& v, const Graph& g, ValueId id);
+  void untaken(const NodeView& n, const AttributeView& a);
   // Where the data of a tensor with external data lie.
   struct Range {
     std::shared_ptr<const WeightSource> source;
@@ -101,6 +104,7 @@ class Importer {
   Functions functions_;
   const Bindings* bindings_ = nullptr;  // of the function whose body is being imported
   int64_t nodes_ = 0, depth_ = 0;
+  std::vector<std::string> notes_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unordered_map<std::string, std::shared_ptr<const WeightSource>> files_;
   std::unordered_map<size_t, const char*> owners_;                         // of blobs: the message of their tensor

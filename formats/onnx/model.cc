@@ -74,7 +74,7 @@ class Parser {
         case 1: t = tensor_type(w.bytes()); break;
         case 4: t = type_of(w.bytes(), TypeView::sequence, depth); break;
         case 9: t = type_of(w.bytes(), TypeView::optional, depth); break;
-        case 5: t.kind = TypeView::map, w.bytes(); break;
+        case 5: t = map_type(w.bytes(), depth); break;
         case 8: t.kind = TypeView::sparse, w.bytes(); break;
         default: w.skip();
       }
@@ -142,6 +142,21 @@ class Parser {
       if (w.field() == 1) t.inner[0] = type(w.bytes(), depth + 1);
       else w.skip();
     }
+    return t;
+  }
+
+  TypeView map_type(Bytes message, int64_t depth) {
+    TypeView t;
+    t.kind = TypeView::map;
+    reserve(t.inner, 1);
+    t.inner.resize(1);
+    const auto fields = Wire::count(message, "a map's type");
+    once(fields[2], "value type", "a map's type");
+    for (Wire w(message, "a map's type"); w.next();) switch (w.field()) {
+        case 1: t.element = static_cast<int32_t>(std::clamp<int64_t>(w.integer(), INT32_MIN, INT32_MAX)); break;
+        case 2: t.inner[0] = type(w.bytes(), depth + 1); break;
+        default: w.skip();
+      }
     return t;
   }
 

@@ -35,10 +35,10 @@ struct TypeView {
     std::optional<int64_t> value;
     std::string_view symbol;
   };
-  int32_t element = 0;  // of a tensor
+  int32_t element = 0;  // of a tensor; of a map that of its keys
   bool has_shape = false;
   std::vector<Dimension> shape;  // of a tensor
-  std::vector<TypeView> inner;   // of a sequence or an optional: one
+  std::vector<TypeView> inner;   // of a sequence, an optional or the values of a map: one
 };
 
 struct ValueInfoView {

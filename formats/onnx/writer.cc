@@ -173,7 +173,12 @@ std::string write_type(const TypeView& t) {
     switch (t.kind) {
       case TypeView::tensor: w.add_message(1, tensor_type(t)); break;
       case TypeView::sparse: w.add_message(8, tensor_type(t)); break;
-      case TypeView::map: w.add_message(5, std::string()); break;
+      case TypeView::map:
+        w.add_message(5, message([&](pbf_writer& map) {
+                        map.add_int32(1, t.element);
+                        messages(map, 2, t.inner, write_type);
+                      }));
+        break;
       case TypeView::sequence:
       case TypeView::optional:
         w.add_message(t.kind == TypeView::sequence ? 4 : 9, message([&](pbf_writer& inner) { messages(inner, 1, t.inner, write_type); }));

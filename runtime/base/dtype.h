@@ -36,8 +36,8 @@ enum class DType : uint8_t {
   c128,
 };
 
-// Sequences and optionals of tensors are values too; their tensors get memory while running.
-enum class Container : uint8_t { tensor, sequence, optional, optional_sequence };
+// Sequences and optionals of tensors, maps and sequences of maps are values too; their tensors get memory while running.
+enum class Container : uint8_t { tensor, sequence, optional, optional_sequence, map, map_sequence };
 
 std::string_view name(DType type);         // "f32", "s8", "bool", "string", "c64" ...
 DType dtype_named(std::string_view name);  // none where no type has the name

@@ -58,7 +58,9 @@ OwnedTensor::OwnedTensor(const Tensor& copied) {
 
 std::string text(const Tensor& tensor) {
   if (tensor.container != Container::tensor) {
-    std::string out(tensor.container == Container::sequence ? "sequence(" : "optional(");
+    const bool sequence = tensor.container == Container::sequence || tensor.container == Container::map_sequence;
+    std::string out(sequence ? "sequence(" : tensor.container == Container::map ? "map(" : "optional(");
+    if (!tensor.data) return out + std::to_string(tensor.count()) + " items)";
     for (int64_t i = 0; i < tensor.count(); ++i) out += (i ? ", " : "") + text(tensor.as<Tensor>()[i]);
     return out + ")";
   }

@@ -13,6 +13,7 @@ namespace tenon {
 
 // A view: dense, row-major elements that someone else owns. Strings are std::string objects. The elements of a sequence are Tensor
 // objects, as many as its only size says, and so is the element of an optional, which has one or none; `dtype` is that of their elements.
+// A map is two Tensors: a list of keys, each once and in increasing order, and a list of their values; `dtype` is that of the values.
 struct Tensor {
   DType dtype = DType::none;
   std::vector<int64_t> shape;

@@ -44,7 +44,8 @@ bool Shape::operator==(const Shape& other) const { return std::equal(begin(), en
 
 bool Type::operator==(const Type& other) const {
   const bool same = quantisation == other.quantisation || (quantisation && other.quantisation && *quantisation == *other.quantisation);
-  return dtype == other.dtype && shape == other.shape && layout == other.layout && same && container == other.container && items == other.items;
+  return dtype == other.dtype && shape == other.shape && layout == other.layout && same && container == other.container && items == other.items &&
+         key == other.key;
 }
 
 std::string text(const Shape& shape, const Extents& extents) {
@@ -60,6 +61,8 @@ std::string text(const Type& type, const Extents& extents) {
   if (type.container == Container::sequence) out = "sequence(" + out + ")";
   if (type.container == Container::optional) out = "optional(" + out + ")";
   if (type.container == Container::optional_sequence) out = "optional(sequence(" + out + "))";
+  if (type.container == Container::map || type.container == Container::map_sequence) out = "map(" + std::string(name(type.key)) + ", " + out + ")";
+  if (type.container == Container::map_sequence) out = "sequence(" + out + ")";
   if (type.layout.block > 1) out += " blocked(" + std::to_string(type.layout.axis) + ", " + std::to_string(type.layout.block) + ")";
   if (type.layout.room.rank()) out += " room" + text(type.layout.room, extents) + " at " + extents.text(type.layout.offset);
   if (const Quantisation* q = type.quantisation.get()) {

@@ -67,6 +67,7 @@ struct Type {
   std::shared_ptr<const Quantisation> quantisation;
   Container container = Container::tensor;
   Items items = Items::shaped;
+  DType key = DType::none;  // of maps; `dtype` is that of their values
 
   DType expressed() const { return quantisation ? quantisation->expressed : dtype; }
   bool operator==(const Type& other) const;

@@ -11,12 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 
 OwnedTensor load(const fs::path& file, const Port& port) {
-  onnx::DataValue v = onnx::load_value(file.string(), port.container);
-  if (v.container == Container::tensor) return std::move(v.tensors.at(0));
-  if (v.container != Container::optional_sequence) return OwnedTensor(port.dtype, v.container, std::move(v.tensors));
-  std::vector<OwnedTensor> inner;
-  if (v.present) inner.emplace_back(port.dtype, Container::sequence, std::move(v.tensors));
-  return OwnedTensor(port.dtype, v.container, std::move(inner));
+  return onnx::owned(onnx::load_value(file.string(), port.container), port.dtype);
 }
 
 }  // namespace

@@ -22,7 +22,10 @@ json json_of(const std::vector<Port>& ports) {
   for (const Port& p : ports) {
     json shape = json::array();
     for (const Axis& a : p.shape) a.size >= 0 ? shape.push_back(a.size) : shape.push_back(a.symbol);
-    list.push_back({{"name", p.name}, {"dtype", std::string(name(p.dtype))}, {"shape", shape}});
+    list.push_back({{"name", p.name},
+                    {"type", text(p)},
+                    {"dtype", std::string(name(p.dtype))},
+                    {"shape", p.any_rank ? json() : shape}});
   }
   return list;
 }
@@ -66,6 +69,7 @@ int inspect(const ModelOptions& options, bool as_json) {
   if (as_json) {
     json out = {{"file", o.path},
                 {"format", i.format},
+                {"notes", i.notes},
                 {"inputs", json_of(model.inputs())},
                 {"outputs", json_of(model.outputs())},
                 {"open", i.open},
@@ -86,6 +90,7 @@ int inspect(const ModelOptions& options, bool as_json) {
   if (model.origin().sealed) print_sealed(model.origin(), i.sealed);
   print_ports("in", model.inputs());
   print_ports("out", model.outputs());
+  for (const std::string& note : i.notes) std::printf("  note: %s\n", note.c_str());
   if (i.open) {
     std::printf("  operators depend on what the inputs are: the model is built when they are known, for each size and switch once\n");
     return kGood;

@@ -38,6 +38,38 @@ Precision precision_named(const std::string& name) {
   return name == "bf16" ? Precision::bf16 : name == "fp16" ? Precision::fp16 : name == "int8" ? Precision::int8 : Precision::model;
 }
 
+using Members = std::map<std::string, OwnedTensor>;
+
+// The value that an archive holds as several members (see add_members in run.cc); those that belong to it are taken away.
+OwnedTensor contained(Container container, DType dtype, const std::string& name, Members& members) {
+  const auto take = [&](const std::string& member) {
+    auto node = members.extract(member);
+    if (node.empty()) throw Error(Code::bad_input, "the archive has no member \"" + printable(member) + "\"");
+    return std::move(node.mapped());
+  };
+  std::vector<OwnedTensor> items;
+  if (container == Container::map) {
+    items.push_back(take(name + "/keys"));
+    items.push_back(take(name + "/values"));
+    return OwnedTensor(dtype, container, std::move(items));
+  }
+  const Container inner = container == Container::map_sequence        ? Container::map
+                          : container == Container::optional_sequence ? Container::sequence
+                                                                      : Container::tensor;
+  const auto more = [&](const std::string& item) {
+    const auto next = members.lower_bound(item);
+    return next != members.end() && (next->first == item || next->first.rfind(item + "/", 0) == 0);
+  };
+  const bool at_most_one = container == Container::optional || container == Container::optional_sequence;
+  for (int64_t i = 0; i < (at_most_one ? 1 : INT64_MAX); ++i) {
+    const std::string item = name + "/" + std::to_string(i);
+    if (inner == Container::tensor ? !members.count(item) : !more(item)) break;
+    if (inner == Container::tensor) items.push_back(take(item));
+    else items.push_back(contained(inner, dtype, item, members));
+  }
+  return OwnedTensor(dtype, container, std::move(items));
+}
+
 const Port& port_of(const Model& model, const std::string& name) {
   for (const Port& p : model.inputs())
     if (p.name == name) return p;
@@ -133,6 +165,8 @@ Model ModelOptions::load(Right purpose) const {
     const Origin& origin = m.origin();
     if (origin.sealed && origin.signed_by.empty() && !seal.any_signer())
       std::fprintf(stderr, "%s counts as unsigned: %s\n", printable(path).c_str(), why_unsigned(origin.claimed_by.size()).c_str());
+    if (purpose != Right::inspect)
+      for (const std::string& note : m.notes()) std::fprintf(stderr, "note: %s\n", note.c_str());
     return m;
   } catch (...) {
     clear();
@@ -175,7 +209,14 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
   if (!archive.empty()) {
     numpy::NamedTensors arrays = numpy::load_npz(archive);
     if (arrays.empty()) throw Error(Code::bad_input, "--inputs " + printable(archive) + " is an archive without arrays");
-    for (auto& [name, tensor] : arrays) {
+    Members members;
+    for (auto& [name, tensor] : arrays) members.emplace(name, std::move(tensor));
+    for (const Port& p : model.inputs()) {
+      const auto first = members.lower_bound(p.name + "/");
+      const bool several = first != members.end() && first->first.rfind(p.name + "/", 0) == 0;
+      if (p.container != Container::tensor && several) out.emplace(p.name, contained(p.container, p.dtype, p.name, members));
+    }
+    for (auto& [name, tensor] : members) {
       port_of(model, name);
       out.emplace(name, std::move(tensor));
     }
@@ -186,11 +227,10 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
   };
   for (const std::string& text : files) {
     const auto [name, path] = pair_of(text, "--input");
-    port_of(model, name);
+    const Port& port = port_of(model, name);
     once(name);
     if (ends_with(path, ".pb")) {
-      onnx::DataValue value = onnx::load_value(path);
-      out.insert_or_assign(name, std::move(value.tensors.at(0)));
+      out.insert_or_assign(name, onnx::owned(onnx::load_value(path, port.container), port.dtype));
     } else if (ends_with(path, ".wav")) {
       const std::vector<float> samples = media::mono(media::load_wav(path));
       OwnedTensor t(DType::f32, {1, static_cast<int64_t>(samples.size())});
@@ -218,6 +258,9 @@ std::map<std::string, OwnedTensor> InputOptions::tensors(const Model& model, con
   std::set<std::string> taken;  // symbols whose size nobody gave
   for (const Port& p : model.inputs()) {
     if (out.count(p.name)) continue;
+    if (random >= 0 && (p.any_rank || p.container != Container::tensor))
+      throw Error(Code::bad_usage, "--random makes no input \"" + printable(p.name) + "\" (" + text(p) +
+                                       "), whose shape or items the file does not tell; give --input or --inputs");
     if (random < 0)
       throw Error(Code::bad_usage,
                   "no source for input \"" + printable(p.name) + "\" (" + text(p) + "); give --input, --inputs, --image or --random");

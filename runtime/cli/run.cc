@@ -39,7 +39,20 @@ double element(const Tensor& t, int64_t i) {
   return is_real(t.dtype) || is_complex(t.dtype) ? c.real : static_cast<double>(c.integer);
 }
 
+std::string element_text(const Tensor& t, int64_t i) {
+  if (t.dtype == DType::string) return "\"" + printable(t.as<std::string>()[i]) + "\"";
+  return number_text("%.6g", element(t, i));
+}
+
+void show_map(const Tensor& keys, const Tensor& values) {
+  std::printf("  {");
+  for (int64_t i = 0; i < keys.count(); ++i)
+    std::printf("%s%s: %s", i ? ", " : "", element_text(keys, i).c_str(), element_text(values, i).c_str());
+  std::printf("}\n");
+}
+
 void show(const Tensor& t) {
+  if (t.container == Container::map) return show_map(t.as<Tensor>()[0], t.as<Tensor>()[1]);
   if (t.container != Container::tensor) {
     for (int64_t i = 0; i < t.count(); ++i) show(t.as<Tensor>()[i]);
     return;
@@ -47,10 +60,7 @@ void show(const Tensor& t) {
   constexpr int64_t kMost = 16;
   const int64_t n = t.count();
   std::printf("  ");
-  for (int64_t i = 0; i < std::min(n, kMost); ++i) {
-    if (t.dtype == DType::string) std::printf("\"%s\" ", printable(t.as<std::string>()[i]).c_str());
-    else std::printf("%.6g ", element(t, i));
-  }
+  for (int64_t i = 0; i < std::min(n, kMost); ++i) std::printf("%s ", element_text(t, i).c_str());
   std::printf(n > kMost ? "... (%lld elements)\n" : "\n", static_cast<long long>(n));
 }
 
@@ -73,6 +83,8 @@ void show_top(const Tensor& t, int top, const std::vector<std::string>& labels) 
 }
 
 nlohmann::json json_of(const Port& port, const Tensor& t) {
+  if (t.container == Container::map)
+    return {{"name", port.name}, {"keys", json_of({}, t.as<Tensor>()[0])["values"]}, {"values", json_of({}, t.as<Tensor>()[1])["values"]}};
   nlohmann::json values = nlohmann::json::array();
   if (t.container != Container::tensor) {
     for (int64_t i = 0; i < t.count(); ++i) values.push_back(json_of({}, t.as<Tensor>()[i]));
@@ -80,14 +92,26 @@ nlohmann::json json_of(const Port& port, const Tensor& t) {
   }
   for (int64_t i = 0; i < t.count(); ++i) {
     if (t.dtype == DType::string) values.push_back(t.as<std::string>()[i]);
+    else if (is_signed(t.dtype)) values.push_back(load_cell(t.dtype, t.data, i).integer);
     else values.push_back(element(t, i));
   }
   return {{"name", port.name}, {"dtype", std::string(name(t.dtype))}, {"shape", t.shape}, {"values", values}};
 }
 
+// The tensors that an archive holds of a value: of a sequence or an optional "NAME/0", "NAME/1" .., of a map "NAME/keys" and
+// "NAME/values".
+void add_members(const std::string& name, const Tensor& t, std::vector<std::pair<std::string, Tensor>>& out) {
+  if (t.container == Container::tensor) return void(out.emplace_back(name, t));
+  const bool map = t.container == Container::map;
+  for (int64_t i = 0; i < t.count(); ++i)
+    add_members(name + (!map ? "/" + std::to_string(i) : i ? "/values" : "/keys"), t.as<Tensor>()[i], out);
+}
+
 int run_cases(const Run& r) {
   namespace fs = std::filesystem;
   ModelOptions model = r.model;
+  // The folder of a case may hold its model.
+  if (model.path.empty()) model.path = r.cases;
   if (fs::is_directory(model.path)) model.path = (fs::path(model.path) / "model.onnx").string();
   const Model loaded = model.load();
   const std::vector<CaseOutput> outputs = run_case(loaded, r.cases, r.bounds);
@@ -111,13 +135,14 @@ int run_cases(const Run& r) {
 
 int run(const Run& r) {
   if (!r.cases.empty()) return run_cases(r);
+  if (r.model.path.empty()) throw Error(Code::bad_usage, "run takes a model file, or --case with a folder that holds model.onnx");
   const Model model = r.model.load();
   const auto inputs = r.inputs.tensors(model, r.model.options().dims);
   Session session(model);
   const std::vector<Tensor> out = session.run(views(inputs));
   if (!r.outputs.empty()) {
     std::vector<std::pair<std::string, Tensor>> named;
-    for (size_t i = 0; i < out.size(); ++i) named.emplace_back(model.outputs()[i].name, out[i]);
+    for (size_t i = 0; i < out.size(); ++i) add_members(model.outputs()[i].name, out[i], named);
     numpy::save_npz(r.outputs, named);
   }
   if (r.json) {
@@ -141,8 +166,9 @@ std::function<int()> add_run(CLI::App& app) {
   auto r = std::make_shared<Run>();
   CLI::App* sub = app.add_subcommand("run", "Runs a model once and shows what it answers.");
   r->model.add(*sub);
+  sub->get_option("model")->required(false)->description("the model file; with --case DIR its model.onnx where none is given");
   r->inputs.add(*sub);
-  sub->add_option("--outputs", r->outputs, "save the outputs to this .npz archive");
+  sub->add_option("--outputs", r->outputs, "save the outputs to this .npz archive; items of sequences as NAME/0 .., maps as NAME/keys and NAME/values");
   sub->add_option("--top", r->top, "show the K largest elements of each row");
   sub->add_option("--labels", r->labels, "a file with one class name a line, for --top");
   CLI::Option* cases = sub->add_option("--case", r->cases, "compare with a folder of test_data_set_*/input_*.pb and output_*.pb");

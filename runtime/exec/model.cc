@@ -26,7 +26,8 @@ class Stopwatch {
 
 Port port(const Graph& g, ValueId id, const std::string& name) {
   const Value& v = g.values[id];
-  Port p{name, v.type.dtype, {}, v.type.container};
+  Port p{name, v.type.dtype, {}, v.type.container, v.type.key};
+  p.any_rank = p.container == Container::tensor && v.type.items == Items::any;
   if (p.container != Container::tensor) return p;
   for (Dim d : v.type.shape) p.shape.push_back(d.known() ? Axis{d.number(), ""} : Axis{-1, g.extents->text(d)});
   return p;
@@ -38,6 +39,7 @@ ReadModel read(const Model::Impl& m, bool ports_only = false) {
   o.limits = m.options.limits;
   o.follow_symlinks = m.options.follow_symlinks;
   o.dims = m.options.dims;
+  o.ranks = m.options.ranks;
   o.fixed_inputs = m.options.fixed_inputs;
   o.blobs = m.opened.blobs;
   return read_model(m.opened.bytes, m.opened.folder, o);
@@ -84,11 +86,13 @@ std::shared_ptr<const Model::Impl> load(OpenedModel opened, const Options& optio
   ReadModel model;
   try {
     model = read(*m);
-  } catch (const NeedsSizes&) {
+  } catch (const NeedsSizes& e) {
     model = read(*m, true);
     m->per_size = true;
+    m->why_open = e;
   }
   m->format = model.format;
+  m->notes = std::move(model.notes);
   m->times.build = watch.lap();
   // Callers use the names of the file, whatever passes make of the values.
   std::vector<std::string> names;
@@ -129,18 +133,20 @@ bool may_decide(const Tensor& t) {
 
 std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Tensor>& given, const std::vector<Tie>& ties) const {
   // All sizes are settled, and then short lists of integers too. Where state grows from run to run as little as will do, so that no run
-  // plans again: inputs of one integer, or all sizes but those of state.
-  enum Settled : int64_t { integers, but_state, all };
+  // plans again: inputs of one integer, or all sizes but those of state. Where the file does not tell a rank, ranks alone may do.
+  enum Settled : int64_t { ranks, integers, but_state, all };
   struct Attempt {
     Settled level;
     bool lists;
   };
-  constexpr Attempt kAttempts[] = {{integers, false}, {but_state, false}, {all, false}, {all, true}};
+  constexpr Attempt kAttempts[] = {{ranks, false}, {integers, false}, {but_state, false}, {all, false}, {all, true}};
+  const bool open_ranks = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.any_rank; });
   const bool grows = std::any_of(ties.begin(), ties.end(), [&](const Tie& t) {
     return tenon::text(inputs[static_cast<size_t>(t.input)]) != tenon::text(outputs[static_cast<size_t>(t.output)]);
   });
+  std::optional<Error> why;
   for (const auto& [level, lists] : kAttempts) {
-    if (level != all && !grows) continue;
+    if (level == ranks ? !open_ranks : level != all && !grows) continue;
     std::vector<int64_t> key{level, lists};
     Options o = options;
     o.progress = nullptr;
@@ -153,19 +159,25 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
       const Tensor& t = given[i];
       const Port& p = inputs[i];
       const bool tied = std::any_of(ties.begin(), ties.end(), [&](const Tie& tie) { return tie.input == static_cast<int>(i); });
-      if (t.container != p.container || t.dtype != p.dtype || (t.container == Container::tensor && t.shape.size() != p.shape.size()))
+      const bool ranked = p.any_rank || t.container != Container::tensor || t.shape.size() == p.shape.size();
+      if (t.container != p.container || t.dtype != p.dtype || !ranked)
         throw Error(Code::bad_input, "given " + tenon::text(t)).within("input \"" + printable(p.name) + "\" is " + tenon::text(p));
       if (t.container != Container::tensor) continue;
+      if (p.any_rank) {
+        key.push_back(static_cast<int64_t>(t.shape.size()));
+        o.ranks[p.name] = static_cast<int>(t.shape.size());
+      }
       for (size_t k = 0; k < t.shape.size(); ++k) {
-        const std::string& symbol = p.shape[k].symbol;
-        if (p.shape[k].size < 0 && !sizes.emplace(symbol, t.shape[k]).second && sizes[symbol] != t.shape[k])
+        const std::string symbol = p.any_rank ? printable(p.name) + "." + std::to_string(k) : p.shape[k].symbol;
+        const bool open = p.any_rank || p.shape[k].size < 0;
+        if (open && !sizes.emplace(symbol, t.shape[k]).second && sizes[symbol] != t.shape[k])
           throw Error(Code::bad_input, symbol + " = " + std::to_string(t.shape[k]) + ", but another input gives " + std::to_string(sizes[symbol]))
               .within("input \"" + printable(p.name) + "\"");
-        if (level == integers || (level == but_state && tied)) continue;
+        if (level <= integers || (level == but_state && tied)) continue;
         key.push_back(t.shape[k]);
-        if (p.shape[k].size < 0) o.dims.emplace(symbol, t.shape[k]);
+        if (open) o.dims.emplace(symbol, t.shape[k]);
       }
-      if (!tied && may_decide(t) && (lists || t.shape.empty())) {
+      if (level != ranks && !tied && may_decide(t) && (lists || t.shape.empty())) {
         for (int64_t k = 0; k < t.count(); ++k) key.push_back(load_cell(t.dtype, t.data, k).integer);
         o.fixed_inputs[p.name] = t;
       }
@@ -185,7 +197,9 @@ std::shared_ptr<const Model::Impl> Model::Impl::for_inputs(const std::vector<Ten
       }
     }
     if (!slot->per_size) return slot;
+    if (slot->why_open) why = slot->why_open;
   }
+  if (why) throw Error(*why).within("the rank of a value is not known even when all sizes are");
   throw Error(Code::not_supported, "the rank of a value is not known even when all sizes are");
 }
 
@@ -199,6 +213,7 @@ std::shared_ptr<const Model::Impl> Model::Impl::with_ties(const std::vector<Tie>
   m->options = options;
   m->plan_options = plan_options;
   m->format = format;
+  m->notes = notes;
   m->opened = opened;
   m->inputs = inputs, m->outputs = outputs;
   m->has_containers = has_containers;
@@ -230,11 +245,10 @@ Graph detached(const Graph& g) {
 std::string version() { return TENON_VERSION; }
 
 std::string text(const Port& p) {
-  if (p.container != Container::tensor) {
-    const std::string item(name(p.dtype));
-    return p.container == Container::sequence   ? "sequence(" + item + ")"
-           : p.container == Container::optional ? "optional(" + item + ")"
-                                                : "optional(sequence(" + item + "))";
+  if (p.container != Container::tensor || p.any_rank) {
+    Type t;
+    t.dtype = p.dtype, t.key = p.key, t.container = p.container, t.items = Items::any;
+    return text(t, Extents());
   }
   std::string out(name(p.dtype));
   out += "[";
@@ -246,6 +260,11 @@ const std::vector<Port>& Model::inputs() const { return impl_->inputs; }
 const std::vector<Port>& Model::outputs() const { return impl_->outputs; }
 const std::vector<StateTie>& Model::ties() const { return impl_->ties; }
 const LoadTimes& Model::load_times() const { return impl_->times; }
+
+std::vector<std::string> Model::notes() const {
+  const bool shown = !impl_->opened.rights || impl_->opened.rights->allows(Right::inspect);
+  return shown ? impl_->notes : std::vector<std::string>();
+}
 
 void Model::require(Right right) const { impl_->require(right); }
 

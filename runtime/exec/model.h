@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "exec/executor.h"
@@ -28,6 +29,7 @@ struct Model::Impl {
   Options options;
   PlanOptions plan_options;
   std::string format;
+  std::vector<std::string> notes;
   OpenedModel opened;
   Graph graph;                       // portable, after all passes
   std::shared_ptr<const Plan> plan;  // null when only the reference is wanted
@@ -41,6 +43,7 @@ struct Model::Impl {
   // A model whose ranks depend on its sizes, or on an input of one integer, is built when those are known, once for each set of them;
   // where that is not enough, short lists of integers count too.
   bool per_size = false;
+  std::optional<Error> why_open;  // the node whose result has no known rank
   std::shared_ptr<const Impl> for_inputs(const std::vector<Tensor>& given, const std::vector<Tie>& ties) const;
   // The same model planned for other ties. Made once for each list of them.
   std::shared_ptr<const Impl> with_ties(const std::vector<Tie>& ties) const;

@@ -88,6 +88,7 @@ void explain_plan(const Plan& plan, PlanReport& out) {
 Inspection inspect(const Model::Impl& m) {
   Inspection out;
   out.format = m.format;
+  out.notes = m.notes;
   double macs = 0;
   PlanOptions options = m.plan_options;
   inspect_graph(m.graph, Likely(*m.graph.extents, options).values(), out, macs);

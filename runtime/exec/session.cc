@@ -139,6 +139,7 @@ struct Session::Impl {
   void note_sizes() {
     sizes.clear();
     for (const Tensor& t : inputs) {
+      sizes.push_back(static_cast<int64_t>(t.shape.size()));
       sizes.insert(sizes.end(), t.shape.begin(), t.shape.end());
       if (may_decide(t))
         for (int64_t k = 0; k < t.count(); ++k) sizes.push_back(load_cell(t.dtype, t.data, k).integer);

@@ -31,6 +31,7 @@ void State::tie(const std::vector<Port>& inputs, const std::vector<Port>& output
   if (from.dtype != to.dtype) refuse("their element types differ");
   if (from.shape.size() != to.shape.size()) refuse("their ranks differ");
   if (from.container != Container::tensor || to.container != Container::tensor) refuse("only tensors can be tied");
+  if (from.any_rank || to.any_rank) refuse("the file tells no shape of one of them");
   if (from.dtype == DType::string || bits(from.dtype) % 8) refuse("state of whole bytes an element can be tied, no other");
   for (const Item& i : items_)
     if (i.input == input) refuse("the input is tied already");
@@ -198,7 +199,7 @@ std::vector<StateTie> find_ties(const std::vector<Port>& inputs, const std::vect
   for (const Port& in : inputs) {
     const std::vector<std::string> next = names_of_next(in.name);
     for (const Port& to : outputs) {
-      if (std::find(next.begin(), next.end(), to.name) == next.end() || to.container != in.container || in.container != Container::tensor ||
+      if (std::find(next.begin(), next.end(), to.name) == next.end() || to.container != in.container || in.container != Container::tensor || in.any_rank || to.any_rank ||
           to.dtype != in.dtype || to.shape.size() != in.shape.size())
         continue;
       // At most one axis changes from run to run.

@@ -384,6 +384,7 @@ class Parser {
     Type t;
     if (scan_.accept("sequence")) return contained(Container::sequence);
     if (scan_.accept("optional")) return contained(Container::optional);
+    if (scan_.accept("map")) return map();
     t.dtype = dtype();
     if (scan_.at(")")) t.items = Items::any;
     else if (scan_.accept("empty")) t.items = Items::none;
@@ -404,13 +405,27 @@ class Parser {
     return t;
   }
 
+  Type map() {
+    scan_.expect("(");
+    const DType key = dtype();
+    scan_.expect(",");
+    Type t;
+    t.dtype = dtype();
+    t.key = key, t.container = Container::map, t.items = Items::any;
+    scan_.expect(")");
+    return t;
+  }
+
   Type contained(Container outer) {
     scan_.expect("(");
     Type t = type();
     scan_.expect(")");
-    if (t.container == Container::optional || t.container == Container::optional_sequence ||
-        (t.container == Container::sequence && outer == Container::sequence))
-      scan_.fail("a tensor, or a sequence in an optional,");
+    if (t.container == Container::map && outer == Container::sequence) {
+      t.container = Container::map_sequence;
+      return t;
+    }
+    if (t.container != Container::tensor && !(t.container == Container::sequence && outer == Container::optional))
+      scan_.fail("a tensor, a sequence in an optional, or a map in a sequence,");
     t.container = t.container == Container::sequence ? Container::optional_sequence : outer;
     return t;
   }

@@ -125,6 +125,10 @@ Type type_of(const Array& a, Extents& extents) {
   for (const Array& item : a.items) t = joined(extents, t, type_of(item, extents));
   t.dtype = a.dtype;
   t.container = a.container;
+  if (a.container != Container::map && a.container != Container::map_sequence) return t;
+  const Array* map = a.container == Container::map ? &a : a.items.empty() ? nullptr : &a.items[0];
+  t.items = Items::any, t.shape = {};
+  t.key = map && !map->items.empty() ? map->items[0].dtype : DType::none;
   return t;
 }
 

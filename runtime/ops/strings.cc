@@ -186,17 +186,22 @@ void reference_ngrams(Reference& n) {
         }
 }
 
-// The value that stands at the place of the key equal to each element, or the default. Sources: src, keys (a list), values (a list as
-// long), default (one element). A NaN equals another.
+// The value that stands at the place of the key equal to each element, or the default; without a default an element that is no key is
+// an error. Sources: src, keys (a list), values (a list as long), default (one element, optional). A NaN equals another.
 void infer_lookup(Inference& n) {
-  n.expect_inputs(4, 4);
+  n.expect_inputs(3, 4);
   n.expect_same_dtype(0, 1);
-  n.expect_same_dtype(2, 3);
+  if (n.has(3)) n.expect_same_dtype(2, 3);
   n.expect_rank(1, 1);
   n.expect_rank(2, 1);
   n.equal(n.size(1, 0), n.size(2, 0), "keys and values of lookup");
-  n.equal(n.count(n.shape(3)), 1, "elements of the default of lookup");
+  if (n.has(3)) n.equal(n.count(n.shape(3)), 1, "elements of the default of lookup");
   n.result(n.dtype(2), n.shape(0));
+}
+
+std::string shown(const Array& a, int64_t i) {
+  if (a.dtype == DType::string) return "\"" + printable(a.strings[static_cast<size_t>(i)]) + "\"";
+  return a.is_real() ? std::to_string(a.real(i)) : std::to_string(a.integer(i));
 }
 
 void reference_lookup(Reference& n) {
@@ -210,8 +215,10 @@ void reference_lookup(Reference& n) {
   for (int64_t i = 0; i < keys.count(); ++i) places.emplace(key(keys, i), i);
   for (int64_t i = 0; i < src.count(); ++i) {
     const auto found = places.find(key(src, i));
-    if (found == places.end()) n.out[0].move(i, *n.in[3], 0);
-    else n.out[0].move(i, *n.in[2], found->second);
+    if (found != places.end()) n.out[0].move(i, *n.in[2], found->second);
+    else if (n.has(3)) n.out[0].move(i, *n.in[3], 0);
+    else throw Error(Code::bad_input, "element " + std::to_string(i) + ", " + shown(src, i) + ", is none of the " +
+                                          std::to_string(keys.count()) + " keys");
   }
 }
 

@@ -100,6 +100,33 @@ void Frame::set_value(int32_t row, int64_t value) {
   changed_.push_back(row);
 }
 
+namespace {
+
+// What keeps an Array from being a map (or a sequence of maps) of the type; empty where nothing does.
+std::string wrong_map(const Array& given, const Type& type) {
+  if (type.container == Container::map_sequence) {
+    for (const Array& item : given.items) {
+      Type one = type;
+      one.container = Container::map;
+      if (item.container != Container::map) return "an item is no map";
+      if (std::string wrong = wrong_map(item, one); !wrong.empty()) return wrong;
+    }
+    return {};
+  }
+  if (given.items.size() != 2)
+    return "a map has a list of keys and a list of values, given " + std::to_string(given.items.size()) + " items";
+  const Array &keys = given.items[0], &values = given.items[1];
+  for (const Array* list : {&keys, &values})
+    if (list->container != Container::tensor || list->rank() != 1) return "the keys and the values of a map are lists";
+  if (keys.dtype != type.key) return "the keys are " + std::string(name(keys.dtype)) + ", not " + std::string(name(type.key));
+  if (values.dtype != type.dtype) return "the values are " + std::string(name(values.dtype)) + ", not " + std::string(name(type.dtype));
+  if (keys.count() != values.count())
+    return std::to_string(keys.count()) + " keys and " + std::to_string(values.count()) + " values";
+  return {};
+}
+
+}  // namespace
+
 void Frame::unify(int index, Container kind, DType dtype, const int64_t* shape, int rank, const void* data) {
   const Value& v = plan_->graph.values[plan_->graph.inputs[index]];
   const Extents& e = *plan_->graph.extents;
@@ -110,9 +137,13 @@ void Frame::unify(int index, Container kind, DType dtype, const int64_t* shape, 
     throw Error(Code::bad_input, what).within("input \"" + printable(v.name) + "\" is " + text(v.type, e) + ", given " + given);
   };
   if (dtype != v.type.dtype) mismatch("the element type is " + std::string(name(dtype)) + ", not " + std::string(name(v.type.dtype)));
-  if (kind != v.type.container) mismatch("one is a tensor, the other is none");
+  if (kind != v.type.container) mismatch("one is of another kind than the other");
   if (kind != Container::tensor) {
     const Array& given = *static_cast<const Array*>(data);
+    if (kind == Container::map || kind == Container::map_sequence) {
+      if (const std::string wrong = wrong_map(given, v.type); !wrong.empty()) mismatch(wrong);
+      return;
+    }
     const Array& list = kind == Container::optional_sequence && !given.items.empty() ? given.items[0] : given;
     for (const Array& item : list.items) {
       bool fits = v.type.items == Items::any || item.rank() == v.type.shape.rank() || item.container != Container::tensor;

@@ -147,6 +147,8 @@ def inputs_and_outputs(folder):
     stored = case / "test_data_set_0/output_0.pb"
     stored.write_bytes(tensor_pb("probability", (1, 10), answers[0]))
     tenon("run", case / "model.onnx", "--case", case)
+    tenon("run", "--case", case)
+    tenon("run", status=2, says="takes a model file")
     stored.write_bytes(tensor_pb("probability", (1, 10), [0.1] * 10))
     tenon("run", case / "model.onnx", "--case", case, status=1, says="probability")
     compared = json.loads(tenon("run", case / "model.onnx", "--case", case, "--json", status=1))

@@ -175,12 +175,55 @@ TEST(ImportRandom, dropout_that_trains_doubles_what_it_keeps) {
   EXPECT_NEAR(static_cast<double>(kept), 500, 80);
 }
 
+TEST(ImportRandom, multinomial_draws_by_log_probabilities) {
+  const Array rows = reals({2, 3}, {-100, 0, -100, std::log(0.25), std::log(0.5), std::log(0.25)});
+  const OneNode n{22, "Multinomial", {integer("sample_size", 1000), real("seed", 1)}};
+  const Array out = n({rows})[0];
+  EXPECT_EQ(out.dtype, DType::s32);
+  EXPECT_EQ(out.shape, (std::vector<int64_t>{2, 1000}));
+  double counts[3] = {};
+  for (int64_t i = 0; i < 1000; ++i) {
+    EXPECT_EQ(out.integer(i), 1);
+    ASSERT_TRUE(out.integer(1000 + i) >= 0 && out.integer(1000 + i) < 3);
+    ++counts[out.integer(1000 + i)];
+  }
+  EXPECT_NEAR(counts[0], 250, 60);
+  EXPECT_NEAR(counts[1], 500, 60);
+  expect_error(Code::bad_model, "sample_size is 0", [&] { OneNode{22, "Multinomial", {integer("sample_size", 0)}}({rows}); });
+}
+
+// As opset 28 says of signed numbers and of amounts out of range.
+TEST(ImportMath, shifts_of_signed_numbers) {
+  const auto shifted = [](const char* direction, const Array& x, const Array& by) {
+    return OneNode{28, "BitShift", {text("direction", direction)}}({x, by})[0];
+  };
+  const Array x = list({-128, -3, 127, 5}, DType::s8);
+  expect_integers(shifted("RIGHT", x, list({1}, DType::s8)), {4}, {-64, -2, 63, 2});
+  expect_integers(shifted("RIGHT", x, list({8}, DType::s8)), {4}, {-1, -1, 0, 0});
+  expect_integers(shifted("RIGHT", x, list({-1}, DType::s8)), {4}, {-1, -1, 0, 0});
+  expect_integers(shifted("LEFT", x, list({1}, DType::s8)), {4}, {0, -6, -2, 10});
+  expect_integers(shifted("LEFT", x, list({8}, DType::s8)), {4}, {0, 0, 0, 0});
+  expect_integers(shifted("RIGHT", list({INT64_MIN}), list({63, 64})), {2}, {-1, -1});
+  expect_integers(shifted("RIGHT", list({-1}, DType::u64), list({63, 64}, DType::u64)), {2}, {1, 0});
+}
+
 TEST(ImportShape, constants_of_every_kind) {
   expect_reals(OneNode{13, "Constant", {real("value_float", 2.5f)}}({})[0], {}, {2.5});
   expect_integers(OneNode{13, "Constant", {integer("value_int", -3)}}({})[0], {}, {-3});
   expect_reals(OneNode{13, "Constant", {reals_of("value_floats", {1, 2})}}({})[0], {2}, {1, 2});
   expect_integers(OneNode{13, "Constant", {ints("value_ints", {4, 5})}}({})[0], {2}, {4, 5});
   EXPECT_EQ((OneNode{13, "Constant", {text("value_string", "hi")}}({})[0].strings), std::vector<std::string>{"hi"});
+  AttributeView words;
+  words.name = "value_strings", words.type = AttributeView::kStrings, words.strings = {"a", "b"};
+  EXPECT_EQ((OneNode{13, "Constant", {words}}({})[0].strings), (std::vector<std::string>{"a", "b"}));
+  const float four = 4;
+  const int64_t place = 2;
+  AttributeView sparse;
+  sparse.name = "sparse_value", sparse.type = AttributeView::kSparse;
+  sparse.sparse.push_back({raw_tensor("", DType::f32, {1}, {reinterpret_cast<const char*>(&four), sizeof four}),
+                           raw_tensor("", DType::s64, {1}, {reinterpret_cast<const char*>(&place), sizeof place}),
+                           {3}});
+  expect_reals(OneNode{13, "Constant", {sparse}}({})[0], {3}, {0, 0, 4});
   const int32_t seven = 7;
   const std::string_view raw(reinterpret_cast<const char*>(&seven), sizeof seven);
   expect_integers(OneNode{1, "Constant", {tensor_of("value", raw_tensor("", DType::s32, {}, raw))}}({})[0], {}, {7});

@@ -387,6 +387,17 @@ TEST(OnnxData, values_of_every_kind) {
     ASSERT_EQ(back.tensors.size(), 1u);
     EXPECT_EQ(back.tensors[0].as<float>()[1], 2);
   }
+  v.tensors.insert(v.tensors.begin(), OwnedTensor(s.view()));
+  v.tensors[1] = OwnedTensor(DType::f32, {1});
+  v.tensors[1].as<float>()[0] = 7;
+  for (Container c : {Container::map, Container::map_sequence}) {
+    v.container = c;
+    const DataValue back = read_value(write_value(v), c);
+    ASSERT_EQ(back.tensors.size(), 2u);
+    EXPECT_EQ(back.tensors[0].as<std::string>()[0], "word");
+    EXPECT_EQ(back.tensors[1].as<float>()[0], 7);
+  }
+  v.container = Container::optional;
   v.present = false, v.tensors.clear();
   EXPECT_FALSE(read_value(write_value(v), Container::optional).present);
   EXPECT_EQ(read_value("", Container::sequence).tensors.size(), 0u);
@@ -401,6 +412,18 @@ TEST(OnnxData, X41_cut_or_changed_anywhere) {
     v.container = c;
     hostile::mangle(write_value(v), [&](std::string_view b) { read_value(b, c); });
   }
+  v.tensors.clear();
+  for (DType t : {DType::s64, DType::f32}) {
+    v.tensors.emplace_back(t, std::vector<int64_t>{1});
+    std::memset(v.tensors.back().data(), 0, static_cast<size_t>(bits(t) / 8));
+  }
+  for (Container c : {Container::map, Container::map_sequence}) {
+    v.container = c;
+    hostile::mangle(write_value(v), [&](std::string_view b) { read_value(b, c); });
+  }
+  EXPECT_TRUE(hostile::refused("1 keys and 0 values", 10, [] { read_value(number(3, 7), Container::map); }));
+  EXPECT_TRUE(hostile::refused("keys of type f32", 10, [] { read_value(number(2, 1), Container::map); }));
+  EXPECT_TRUE(hostile::refused("maps were expected", 10, [] { read_value(bytes(3, ""), Container::map_sequence); }));
   EXPECT_TRUE(hostile::refused("maps", 10, [] { read_value(bytes(6, ""), Container::sequence); }));
   EXPECT_TRUE(hostile::refused("two values", 10, [] { read_value(bytes(5, "") + bytes(5, ""), Container::optional_sequence); }));
   EXPECT_TRUE(hostile::refused("a tensor was expected", 10, [] { read_value(bytes(5, ""), Container::optional); }));

@@ -75,6 +75,7 @@ class Parser {
     do {
       ValueInfoView v;
       v.name = word();
+      if (accept(":")) v.type = type();
       g.outputs.push_back(v);
     } while (accept(","));
   }
@@ -88,10 +89,18 @@ class Parser {
       expect(")");
       return t;
     }
+    if (accept("map(")) {
+      t.kind = TypeView::map;
+      t.element = data_type_of(dtype());
+      expect(",");
+      t.inner.push_back(type());
+      expect(")");
+      return t;
+    }
     t.kind = TypeView::tensor;
     t.element = data_type_of(dtype());
-    t.has_shape = true;
-    expect("[");
+    t.has_shape = accept("[");
+    if (!t.has_shape) return t;
     while (!accept("]")) {
       if (digit()) t.shape.push_back({integer(), {}});
       else t.shape.push_back({std::nullopt, word()});

@@ -14,7 +14,9 @@
 //   z = Loop(trips, go, t)
 //     body(n, c, s):
 //       return c, s
-//   out y, z
+//   out y, z: f32[n]                           with or without a declared type
+//
+// A type without brackets has no shape: f32; a map is map(s64, f32).
 //
 // An attribute is an integer, a float (with a point), a "string", a list of one of them, or a tensor: {value = f32[1] [2]}.
 #pragma once

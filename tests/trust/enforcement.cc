@@ -45,6 +45,8 @@ const std::vector<Function>& functions() {
       {"Model", "outputs", nothing, [](const Model& m, Session*) { m.outputs(); }},
       {"Model", "ties", nothing, [](const Model& m, Session*) { m.ties(); }},
       {"Model", "load_times", nothing, [](const Model& m, Session*) { m.load_times(); }},
+      // Empty without the right to inspect.
+      {"Model", "notes", nothing, [](const Model& m, Session*) { m.notes(); }},
       {"Model", "pass_names", nothing, [](const Model& m, Session*) { m.pass_names(); }},
       {"Model", "require", to_inspect, [](const Model& m, Session*) { m.require(Right::inspect); }},
       {"Model", "inspect", to_inspect, [](const Model& m, Session*) { m.inspect(); }},
