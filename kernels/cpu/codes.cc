@@ -115,11 +115,12 @@ void run_cast(const Step& s, const Context& context) noexcept {
       using From = decltype(from);
       using To = decltype(to);
       parallel(context, count(dst), kChunk, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) {
-          const From v = data<From>(src)[i];
-          const bool holds = static_cast<Wide<From>>(v) != 0;
-          mutable_data<To>(dst)[i] = truth || of_truth ? converted<To>(static_cast<uint8_t>(holds)) : converted<To>(v);
-        }
+        const From* in = data<From>(src);
+        To* out = mutable_data<To>(dst);
+        if (truth || of_truth)
+          for (int64_t i = begin; i < end; ++i) out[i] = converted<To>(static_cast<uint8_t>(static_cast<Wide<From>>(in[i]) != 0));
+        else
+          for (int64_t i = begin; i < end; ++i) out[i] = converted<To>(in[i]);
       });
     });
   });

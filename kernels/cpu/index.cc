@@ -36,11 +36,14 @@ const char* reject_indices(const Operand& indices) { return is_index(indices) ? 
 // Reads `n` indices from `first` on into an axis of `size` elements; false where one is outside.
 bool read_indices(const Operand& o, int64_t first, int64_t n, int64_t size, const char* what, int64_t* to, const Context& context) {
   const auto read = [&](const auto* from) {
+    bool outside = false;
     for (int64_t i = 0; i < n; ++i) {
       const int64_t index = from[first + i];
-      if (index < -size || index >= size) return context.fault(context, what, index, size), false;
+      outside |= (index < -size) | (index >= size);
       to[i] = from_front(index, size);
     }
+    for (int64_t i = 0; outside && i < n; ++i)
+      if (const int64_t index = from[first + i]; index < -size || index >= size) return context.fault(context, what, index, size), false;
     return true;
   };
   return is(o, DType::s64) ? read(data<int64_t>(o)) : read(data<int32_t>(o));
@@ -92,7 +95,11 @@ struct Rows {
       int64_t index[kBlock];
       const int64_t n = smaller(kBlock, end - j);
       if (!read_indices(indices, r * row() + j, n, data.size[axis], what, index, context)) return false;
-      for (int64_t i = 0; i < n; ++i) body(r * row() + j + i, from + index[i] * step() + own * (j + i));
+      const int64_t at = r * row() + j, shift = from + own * j, each = step();
+      if (axis == last)
+        for (int64_t i = 0; i < n; ++i) body(at + i, shift + index[i]);
+      else
+        for (int64_t i = 0; i < n; ++i) body(at + i, shift + index[i] * each + i);
     }
     return true;
   }
@@ -327,7 +334,7 @@ void run_reverse(const Step& s, const Context& context) noexcept {
 // ---- one_hot: one of two values everywhere, then the other where the indices say
 const char* reject_one_hot(const Step& s) {
   if (!is_number(*s.src) || s.src->scale) return "the indices are quantised, or no numbers";
-  if (!s.src[1].constant && !is_index(s.src[1])) return "the depth is not known before the run, nor an s32 or s64";
+  if (!s.src[1].constant && !is_index(s.src[1]) && !is_f32(s.src[1])) return "the depth is not known before the run, nor an s32, s64 or f32";
   return reject_moved(s, s.src[2]);
 }
 

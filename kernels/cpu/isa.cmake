@@ -16,7 +16,7 @@ else()
   set(TENON_NEEDS_avx512vnni ${TENON_NEEDS_avx512} avx512vnni)
   set(TENON_FAMILIES_avx512vnni "_int8$")  # it adds the int8 dot product alone: other families would be the code of avx512 again
 endif()
-# Families without vector code, which would be the same on every level: built for the lowest one alone.
+# Families without vector code, which would be the same on every level: built for the lowest one alone, with what the compiler vectorises.
 set(TENON_SCALAR_FAMILIES codes index order resample scan tree_ensemble window)
 if(TENON_LEVELS)
   list(FILTER TENON_ISAS INCLUDE REGEX "^(${TENON_LEVELS})$")
@@ -30,6 +30,9 @@ function(tenon_kernel family isa)
   add_library(${object} OBJECT kernels/cpu/${family}.cc)
   target_compile_options(${object} PRIVATE ${TENON_FLAGS_${isa}} -O2 -fno-exceptions -fno-rtti -fno-gnu-unique -fno-math-errno
                                            -fno-trapping-math -Wno-psabi ${TENON_KERNEL_FLAGS})
+  if(family IN_LIST TENON_SCALAR_FAMILIES)
+    target_compile_options(${object} PRIVATE -O3)
+  endif()
   target_compile_definitions(${object} PRIVATE TENON_ISA=${isa} TENON_ISA_NAME="${isa}" TENON_ISA_LEVEL=::tenon::Isa::${isa})
   target_include_directories(${object} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime)
   target_link_libraries(${object} PRIVATE tenon_headers)

@@ -192,13 +192,21 @@ void run_depth_and_space(const Step& s, const Context& context) noexcept {
   const int64_t of_row = (a.channel(0, 1, 0, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
   const int64_t of_column = (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
   Box b;
-  const auto add = [&](int64_t n, int64_t in_deep, int64_t in_wide) { to_depth ? b.add(n, in_wide, in_deep) : b.add(n, in_deep, in_wide); };
-  add(wide.size[0], deep.stride[0], wide.stride[0]);
-  add(depth, of_depth, wide.stride[1]);
-  add(deep.size[2], deep.stride[2], wide.stride[2] * block);
-  add(block, of_row, wide.stride[2]);
-  add(deep.size[3], deep.stride[3], wide.stride[3] * block);
-  add(block, of_column, wide.stride[3]);
+  if (to_depth) {  // along rows of dst
+    b.add(wide.size[0], wide.stride[0], deep.stride[0]);
+    b.add(depth, wide.stride[1], of_depth);
+    b.add(block, wide.stride[2], of_row);
+    b.add(deep.size[2], wide.stride[2] * block, deep.stride[2]);
+    b.add(block, wide.stride[3], of_column);
+    b.add(deep.size[3], wide.stride[3] * block, deep.stride[3]);
+    return copy_box(b, *s.src, 0, *s.dst, 0, context);
+  }
+  b.add(wide.size[0], deep.stride[0], wide.stride[0]);
+  b.add(depth, of_depth, wide.stride[1]);
+  b.add(deep.size[2], deep.stride[2], wide.stride[2] * block);
+  b.add(block, of_row, wide.stride[2]);
+  b.add(deep.size[3], deep.stride[3], wide.stride[3] * block);
+  b.add(block, of_column, wide.stride[3]);
   copy_box(b, *s.src, 0, *s.dst, 0, context);
 }
 

@@ -53,7 +53,7 @@ struct Item {
 bool before(const Item& a, const Item& b) { return a.key != b.key ? a.key > b.key : a.index < b.index; }
 
 // ---- top_k: what beats the worst of the best so far is collected; when the memory is full the best k of it are kept
-int64_t collected(int64_t k) { return 2 * k + 512; }
+int64_t collected(int64_t k) { return 2 * k + 32; }
 
 Needs needs_top_k(const Step& s) {
   const auto& a = attributes<TopK>(s);
@@ -303,8 +303,8 @@ struct Scored {
   int32_t box;
 };
 struct Corners {
-  double y0, x0, y1, x1;
-  double area() const { return (y1 - y0) * (x1 - x0); }
+  double y0, x0, y1, x1, area;
+  Corners(double y0, double x0, double y1, double x1) : y0(y0), x0(x0), y1(y1), x1(x1), area((y1 - y0) * (x1 - x0)) {}
 };
 
 const char* reject_suppression(const Step& s) {
@@ -324,13 +324,15 @@ Needs needs_suppression(const Step& s) {
 float cost_suppression(const Step& s) { return 200 + 10 * static_cast<float>(count(s.src[1])); }
 
 Corners corners(const Operand& boxes, int64_t i, bool centred) {
-  const double a = number(boxes, i * 4), b = number(boxes, i * 4 + 1), c = number(boxes, i * 4 + 2), d = number(boxes, i * 4 + 3);
+  const auto at = [&](int64_t k) { return is_f32(boxes) ? static_cast<double>(data(boxes)[i * 4 + k]) : number(boxes, i * 4 + k); };
+  const double a = at(0), b = at(1), c = at(2), d = at(3);
   if (centred) return {b - d / 2, a - c / 2, b + d / 2, a + c / 2};
   return {std::min(a, c), std::min(b, d), std::max(a, c), std::max(b, d)};
 }
 double overlap(const Corners& a, const Corners& b) {
-  const double common = std::max(0.0, std::min(a.y1, b.y1) - std::max(a.y0, b.y0)) * std::max(0.0, std::min(a.x1, b.x1) - std::max(a.x0, b.x0));
-  const double all = a.area() + b.area() - common;
+  const double high = std::min(a.y1, b.y1) - std::max(a.y0, b.y0), wide = std::min(a.x1, b.x1) - std::max(a.x0, b.x0);
+  if (!(high > 0 && wide > 0)) return 0;
+  const double common = high * wide, all = a.area + b.area - common;
   return all > 0 ? common / all : 0;
 }
 
@@ -350,15 +352,19 @@ void size_suppression(const Step& s, const Context& context) noexcept {
           if (const double v = static_cast<double>(static_cast<Wide<decltype(t)>>(scores[i])); v > least)
             order[candidates++] = {v, static_cast<int32_t>(i)};
       });
-      std::sort(order, order + candidates, [](const Scored& a, const Scored& b) { return a.score != b.score ? a.score > b.score : a.box < b.box; });
+      // A heap, since mostly few boxes are looked at.
+      const auto worse = [](const Scored& a, const Scored& b) { return a.score != b.score ? a.score < b.score : a.box > b.box; };
+      std::make_heap(order, order + candidates, worse);
       int32_t* to = p.kept(context, row);
-      for (int64_t i = 0; i < candidates && kept < p.most; ++i) {
-        const Corners box = corners(*s.src, row / p.classes * p.boxes + order[i].box, centred);
+      for (; candidates > 0 && kept < p.most; --candidates) {
+        std::pop_heap(order, order + candidates, worse);
+        const int32_t best = order[candidates - 1].box;
+        const Corners box = corners(*s.src, row / p.classes * p.boxes + best, centred);
         bool alone = true;
         for (int64_t k = 0; k < kept && alone; ++k) alone = !(overlap(chosen[k], box) > limit);
         if (!alone) continue;
         chosen[kept] = box;
-        to[kept++] = order[i].box;
+        to[kept++] = best;
       }
       counts[row] = kept;
     }

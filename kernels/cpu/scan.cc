@@ -2,6 +2,7 @@
 // the vector kernels of f32 leave: other types, axes known only when running, empty axes, log_sum_exp, scales of any shape. Plain operands
 // without gaps. Sums of floating point are double; those of integers wrap.
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/cpu/element.h"
@@ -87,11 +88,14 @@ void run_cumulate(const Step& s, const Context& context) noexcept {
 // The index of the first element of a line that is better than all before it.
 template <class T, class Better>
 int64_t best_of(const T* line, int64_t n, int64_t step, const Better& better) {
-  int64_t best = 0;
-  auto top = static_cast<Wide<T>>(line[0]);
-  for (int64_t i = 1; i < n; ++i)
-    if (const auto v = static_cast<Wide<T>>(line[i * step]); better(v, top)) best = i, top = v;
-  return best;
+  const auto walk = [&](auto each) {
+    int64_t best = 0;
+    auto top = static_cast<Wide<T>>(line[0]);
+    for (int64_t i = 1; i < n; ++i)
+      if (const auto v = static_cast<Wide<T>>(line[i * each]); better(v, top)) best = i, top = v;
+    return best;
+  };
+  return step == 1 ? walk(std::integral_constant<int64_t, 1>()) : walk(step);
 }
 
 // ---- hardmax: one where the greatest is first met, zero elsewhere
@@ -111,7 +115,9 @@ void run_hardmax(const Step& s, const Context& context) noexcept {
         const T* from = data<T>(*s.src) + first;
         T* to = mutable_data<T>(*s.dst) + first;
         const int64_t best = best_of(from, lines.size, lines.inner, [](auto x, auto y) { return x > y; });
-        for (int64_t i = 0; i < lines.size; ++i) to[i * lines.inner] = T(0.f);
+        if (lines.inner == 1) std::memset(to, 0, static_cast<size_t>(lines.size) * sizeof(T));
+        else
+          for (int64_t i = 0; i < lines.size; ++i) to[i * lines.inner] = T(0.f);
         to[best * lines.inner] = T(1.f);
       }
     });

@@ -1,5 +1,6 @@
 // Ops that move a window over an image, for any number type: max_pool with indices or of other types than f32, average_pool of other
-// types, lp_pool, max_unpool, columns_to_image. Plain operands without gaps, any number of spatial axes. Sums are double.
+// types, lp_pool, max_unpool, columns_to_image. Plain operands without gaps, any number of spatial axes. Sums are double, of the few terms of
+// columns_to_image float for f32.
 #include <cmath>
 #include <limits>
 
@@ -37,39 +38,50 @@ struct Geometry {
   }
 };
 
-// Along each axis the taps of one result that fall on src, and how many fall on src or on its pads.
+// Along an axis the taps of one result that fall on src: the place of the first and how many; and how many fall on src or on its pads.
+struct Along {
+  int64_t first, count, padded;
+};
+Along along(const Geometry& g, int i, int64_t result) {
+  const int64_t origin = result * g.stride[i] - g.before[i], d = g.dilation[i];
+  if (origin >= 0 && origin + (g.taps[i] - 1) * d < g.src[i]) return {origin, g.taps[i], g.taps[i]};
+  const int64_t begin = origin < 0 ? ceil_div(-origin, d) : 0;
+  const int64_t end = smaller(g.taps[i], origin < g.src[i] ? ceil_div(g.src[i] - origin, d) : 0);
+  return {origin + begin * d, larger(int64_t{0}, end - begin), smaller(g.taps[i], larger(int64_t{0}, ceil_div(g.src[i] + g.after[i] - origin, d)))};
+}
+
+// The taps of one result after the other, along a row of them.
 struct Taps {
   const Geometry& g;
-  int64_t first[kMaxRank], count[kMaxRank], padded[kMaxRank];
-  int64_t inside = 1, with_pads = 1;
+  int last;
+  Along axis[kMaxRank];
+  int64_t rows = 1, padded_rows = 1;
 
-  Taps(const Geometry& g, int64_t result) : g(g) {
-    for (int i = g.axes - 1; i >= 0; --i) {
-      const int64_t origin = result % g.dst[i] * g.stride[i] - g.before[i], d = g.dilation[i];
-      result /= g.dst[i];
-      const int64_t begin = origin < 0 ? ceil_div(-origin, d) : 0;
-      const int64_t end = smaller(g.taps[i], origin < g.src[i] ? ceil_div(g.src[i] - origin, d) : 0);
-      first[i] = origin + begin * d, count[i] = larger(int64_t{0}, end - begin);
-      padded[i] = smaller(g.taps[i], larger(int64_t{0}, ceil_div(g.src[i] + g.after[i] - origin, d)));
-      inside *= count[i], with_pads *= padded[i];
+  Taps(const Geometry& g, int64_t row) : g(g), last(g.axes - 1) {
+    for (int i = last - 1; i >= 0; --i) {
+      axis[i] = along(g, i, row % g.dst[i]);
+      row /= g.dst[i];
+      rows *= axis[i].count, padded_rows *= axis[i].padded;
     }
   }
+  void move(int64_t x) { axis[last] = along(g, last, x); }
+  int64_t inside() const { return rows * axis[last].count; }
+  int64_t with_pads() const { return padded_rows * axis[last].padded; }
+
   // Calls body(offset in the plane) for the taps on src, in row-major order.
   template <class Body>
   void walk(const Body& body) const {
-    if (!inside) return;
+    if (!inside()) return;
+    const int64_t n = axis[last].count, d = g.dilation[last];
     int64_t index[kMaxRank] = {}, at = 0;
-    const int last = g.axes - 1;
-    for (int i = 0; i <= last; ++i) at += first[i] * g.step[i];
-    while (true) {
-      for (int64_t x = 0; x < count[last]; ++x) body(at + x * g.dilation[last]);
-      int i = last - 1;
-      for (; i >= 0; --i) {
+    for (int i = 0; i <= last; ++i) at += axis[i].first * g.step[i];
+    for (int64_t r = rows; r > 0; --r) {
+      for (int64_t x = 0; x < n; ++x) body(at + x * d);
+      for (int i = last - 1; i >= 0; --i) {
         at += g.dilation[i] * g.step[i];
-        if (++index[i] < count[i]) break;
-        at -= g.dilation[i] * g.step[i] * count[i], index[i] = 0;
+        if (++index[i] < axis[i].count) break;
+        at -= g.dilation[i] * g.step[i] * axis[i].count, index[i] = 0;
       }
-      if (i < 0) return;
     }
   }
 };
@@ -86,11 +98,19 @@ const char* reject_real_pool(const Step& s) {
 }
 float cost_pool(const Step& s) { return 100 + 2 * static_cast<float>(count(*s.dst)) * static_cast<float>(4 + Geometry(s).window); }
 
-// Calls body(plane, result) for all results.
+// Calls body(plane, result, taps) for all results.
 template <class Body>
 void results(const Step& s, const Geometry& g, const Context& context, const Body& body) {
-  parallel(context, s.src->size[0] * s.src->size[1] * g.results, kChunk / (g.window + 4) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) body(i / g.results, i);
+  if (!g.results) return;
+  const int64_t row = g.dst[g.axes - 1], rows = g.results / row;
+  parallel(context, s.src->size[0] * s.src->size[1] * rows, kChunk / (row * (g.window + 4)) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; ++u) {
+      Taps taps(g, u % rows);
+      for (int64_t x = 0; x < row; ++x) {
+        taps.move(x);
+        body(u / rows, u * row + x, taps);
+      }
+    }
   });
 }
 
@@ -111,11 +131,11 @@ void run_max(const Step& s, const Context& context) noexcept {
     T lowest;
     if constexpr (is_real_type<T>) lowest = T(-INFINITY);
     else lowest = std::numeric_limits<T>::lowest();
-    results(s, g, context, [&](int64_t plane, int64_t i) {
+    results(s, g, context, [&](int64_t plane, int64_t i, const Taps& taps) {
       const T* src = data<T>(*s.src) + plane * g.plane;
       int64_t best = -1;
       Wide<T> top{};
-      Taps(g, i % g.results).walk([&](int64_t at) {
+      taps.walk([&](int64_t at) {
         const auto v = static_cast<Wide<T>>(src[at]);
         if (best < 0 || v > top) best = at, top = v;
       });
@@ -130,12 +150,11 @@ void run_average(const Step& s, const Context& context) noexcept {
   const bool include = attributes<Pool>(s).count_include_pad;
   by_real(*s.src, [&](auto t) {
     using T = decltype(t);
-    results(s, g, context, [&](int64_t plane, int64_t i) {
+    results(s, g, context, [&](int64_t plane, int64_t i, const Taps& taps) {
       const T* src = data<T>(*s.src) + plane * g.plane;
-      const Taps taps(g, i % g.results);
       double sum = 0;
       taps.walk([&](int64_t at) { sum += static_cast<double>(static_cast<Wide<T>>(src[at])); });
-      const int64_t n = include ? taps.with_pads : taps.inside;
+      const int64_t n = include ? taps.with_pads() : taps.inside();
       mutable_data<T>(*s.dst)[i] = from_double<T>(n ? sum / static_cast<double>(n) : 0);
     });
   });
@@ -146,9 +165,8 @@ void run_lp(const Step& s, const Context& context) noexcept {
   const int64_t p = attributes<LpPool>(s).p;
   by_real(*s.src, [&](auto t) {
     using T = decltype(t);
-    results(s, g, context, [&](int64_t plane, int64_t i) {
+    results(s, g, context, [&](int64_t plane, int64_t i, const Taps& taps) {
       const T* src = data<T>(*s.src) + plane * g.plane;
-      const Taps taps(g, i % g.results);
       double sum = 0;
       const auto x = [&](int64_t at) { return std::fabs(static_cast<double>(static_cast<Wide<T>>(src[at]))); };
       if (p == 1) taps.walk([&](int64_t at) { sum += x(at); });
@@ -240,7 +258,7 @@ void run_columns(const Step& s, const Context& context) noexcept {
   const int64_t channels = src.size[1] / taps, plane = count(dst, 2, dst.rank);
   by_number(src, [&](auto t) {
     using T = decltype(t);
-    using Sum = std::conditional_t<is_real_type<T>, double, uint64_t>;
+    using Sum = std::conditional_t<std::is_same_v<T, float>, float, std::conditional_t<is_real_type<T>, double, uint64_t>>;
     parallel(context, src.size[0] * channels, kChunk / (taps * standing + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
       Sum* sums = reinterpret_cast<Sum*>(context.worker_scratch + worker * context.worker_stride);
       for (int64_t c = begin; c < end; ++c) {
@@ -262,8 +280,13 @@ void run_columns(const Step& s, const Context& context) noexcept {
             }
             if (!within) continue;
             const int64_t first = inside[last] < 0 ? ceil_div(-inside[last], stride) : 0;
-            for (int64_t x = first; x < row && x * stride + inside[last] < image[last]; ++x)
-              sums[to + x * stride + inside[last]] += static_cast<Sum>(static_cast<Wide<T>>(from[x]));
+            const int64_t end = smaller(row, ceil_div(image[last] - inside[last], stride));
+            Sum* at = sums + to + first * stride + inside[last];
+            const auto add = [&](auto step) {
+              for (int64_t x = 0; x < end - first; ++x) at[x * step] += static_cast<Sum>(static_cast<Wide<T>>(from[first + x]));
+            };
+            if (stride == 1) add(std::integral_constant<int64_t, 1>());
+            else add(stride);
           }
         }
         T* out = mutable_data<T>(dst) + c * plane;

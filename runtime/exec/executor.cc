@@ -168,8 +168,8 @@ void Executor::run_slowly(int step, const Faulting& context) {
          [&] {
            if (!p.subplans.empty()) return run_bodies(step, context);
            if (p.kernels.empty()) return run_by_reference(step);
-           if (p.sized_by_data) size_by_content(step);
            Step& s = frame_.steps()[static_cast<size_t>(step)];
+           if (p.sized_by_data && !s.kernel->size) size_by_content(step);
            Faulting own{context};
            if (s.kernel->size && !size_by_kernel(step, own)) return;
            frame_.provide(p);
