@@ -1,5 +1,6 @@
-// Between element types, one by one: what the vector kernels of convert.cc leave. cast of all numbers; quantize and dequantize with scales
-// along any axis or by blocks, of 16-bit floats, and of integers of 2 to 16 bits; bit_cast. Plain operands without gaps. Bitwise equal to the
+// Between element types, one by one: what the vector kernels of convert.cc leave. cast of all
+// numbers; quantize and dequantize with scales along any axis or by blocks, of 16-bit floats, and
+// of integers of 2 to 16 bits; bit_cast. Plain operands without gaps. Bitwise equal to the
 // references.
 #include <cmath>
 #include <limits>
@@ -65,9 +66,11 @@ int64_t code(const Operand& o, int64_t i) {
     default: return data<int32_t>(o)[i];
   }
 }
-// ---- cast. Real to integer cuts towards zero within s32 (of u32 and of 64 bits within s64) and keeps the low bits; NaN is 0.
+// ---- cast. Real to integer cuts towards zero within s32 (of u32 and of 64 bits within s64) and
+// keeps the low bits; NaN is 0.
 const char* reject_cast(const Step& s) {
-  if ((!is_number(*s.src) && bits_of(*s.src) >= 8) || !is_number(*s.dst)) return "src is no number, or dst is of no number of 8 bits or more";
+  if ((!is_number(*s.src) && bits_of(*s.src) >= 8) || !is_number(*s.dst))
+    return "src is no number, or dst is of no number of 8 bits or more";
   if (s.src->scale || s.dst->scale) return "an operand is quantised";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
@@ -82,7 +85,9 @@ To whole(double v) {
     const double cut = v >= 0x1p31 ? 0x1p31 - 1 : v < -0x1p31 ? -0x1p31 : v;
     return static_cast<To>(static_cast<int64_t>(cut));
   }
-  return static_cast<To>(v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : static_cast<int64_t>(v));
+  return static_cast<To>(v >= 0x1p63    ? INT64_MAX
+                         : v <= -0x1p63 ? INT64_MIN
+                                        : static_cast<int64_t>(v));
 }
 
 template <class To, class From>
@@ -118,7 +123,8 @@ void run_cast(const Step& s, const Context& context) noexcept {
         const From* in = data<From>(src);
         To* out = mutable_data<To>(dst);
         if (truth || of_truth)
-          for (int64_t i = begin; i < end; ++i) out[i] = converted<To>(static_cast<uint8_t>(static_cast<Wide<From>>(in[i]) != 0));
+          for (int64_t i = begin; i < end; ++i)
+            out[i] = converted<To>(static_cast<uint8_t>(static_cast<Wide<From>>(in[i]) != 0));
         else
           for (int64_t i = begin; i < end; ++i) out[i] = converted<To>(in[i]);
       });
@@ -128,7 +134,8 @@ void run_cast(const Step& s, const Context& context) noexcept {
 
 // ---- bit_cast: the same bytes
 const char* reject_bits(const Step& s) {
-  if (!element_bytes(*s.src) || element_bytes(*s.src) != element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
+  if (!element_bytes(*s.src) || element_bytes(*s.src) != element_bytes(*s.dst))
+    return "elements are not of 1, 2, 4 or 8 bytes";
   if (s.src->scale || s.dst->scale) return "an operand is quantised";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
@@ -141,12 +148,14 @@ void run_bits(const Step& s, const Context& context) noexcept {
 }
 
 // ---- quantize and dequantize
-// Where the scale of each element lies: of a run of `inner` elements at place `at` of an axis, in round `outer`.
+// Where the scale of each element lies: of a run of `inner` elements at place `at` of an axis, in
+// round `outer`.
 struct Scales {
   int64_t outer = 1, axis = 1, inner = 1, block = 0, blocks = 0;
   bool one;
 
-  Scales(const Step& s, int64_t at, int64_t block) : block(block), one(s.src[1].rank == 0 || (s.src[1].rank == 1 && s.src[1].size[0] == 1)) {
+  Scales(const Step& s, int64_t at, int64_t block)
+      : block(block), one(s.src[1].rank == 0 || (s.src[1].rank == 1 && s.src[1].size[0] == 1)) {
     if (one) {
       inner = count(*s.src);
       return;
@@ -155,7 +164,8 @@ struct Scales {
     outer = count(*s.src, 0, k), axis = s.src->size[k], inner = count(*s.src, k + 1, s.src->rank);
     if (block) blocks = ceil_div(axis, block);
   }
-  // Calls body(first element, count, first scale, step of the scale) for runs of elements [begin, end).
+  // Calls body(first element, count, first scale, step of the scale) for runs of elements [begin,
+  // end).
   template <class Body>
   void runs(int64_t begin, int64_t end, const Body& body) const {
     for (int64_t i = begin; i < end;) {
@@ -163,14 +173,17 @@ struct Scales {
       const int64_t row = i / inner, at = row % axis, round = row / axis;
       if (block && inner == 1) n = smaller(end - i, smaller(axis - at, block - at % block));
       if (one) body(i, n, int64_t{0}, int64_t{0});
-      else if (block) body(i, n, (round * blocks + at / block) * inner + i % inner, int64_t{inner > 1});
+      else if (block)
+        body(i, n, (round * blocks + at / block) * inner + i % inner, int64_t{inner > 1});
       else body(i, n, at, int64_t{0});
       i += n;
     }
   }
 };
 
-bool is_scale(const Operand& o) { return is(o, DType::f32) || is(o, DType::f16) || is(o, DType::bf16); }
+bool is_scale(const Operand& o) {
+  return is(o, DType::f32) || is(o, DType::f16) || is(o, DType::bf16);
+}
 
 const char* reject_scales(const Step& s) {
   if (s.src->scale || s.dst->scale) return "an operand is quantised";
@@ -183,8 +196,11 @@ const char* reject_scales(const Step& s) {
 const char* reject_quantize(const Step& s) {
   const DType precision = attributes<Quantize>(s).precision;
   if (!is_scale(*s.src) && !is(*s.src, DType::s32)) return "src is not f32, f16, bf16 or s32";
-  if (!is(*s.dst, DType::u8) && !is(*s.dst, DType::s8) && !is(*s.dst, DType::u16) && !is(*s.dst, DType::s16)) return "dst is no integer of 8 or 16 bits";
-  if (precision != DType::none && precision != DType::f32 && !is_half(precision)) return "the precision is not f32, f16 or bf16";
+  if (!is(*s.dst, DType::u8) && !is(*s.dst, DType::s8) && !is(*s.dst, DType::u16) &&
+      !is(*s.dst, DType::s16))
+    return "dst is no integer of 8 or 16 bits";
+  if (precision != DType::none && precision != DType::f32 && !is_half(precision))
+    return "the precision is not f32, f16 or bf16";
   return reject_scales(s);
 }
 const char* reject_dequantize(const Step& s) {
@@ -195,14 +211,16 @@ const char* reject_dequantize(const Step& s) {
 
 double rounded_to(DType precision, double v) {
   if (precision == DType::f16) return static_cast<double>(static_cast<float>(from_double<F16>(v)));
-  if (precision == DType::bf16) return static_cast<double>(static_cast<float>(from_double<Bf16>(v)));
+  if (precision == DType::bf16)
+    return static_cast<double>(static_cast<float>(from_double<Bf16>(v)));
   return static_cast<double>(static_cast<float>(v));
 }
 
 void run_quantize(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<Quantize>(s);
   const Scales k(s, a.axis, a.block_size);
-  const DType precision = a.precision != DType::none ? a.precision : static_cast<DType>(s.src[1].dtype);
+  const DType precision =
+      a.precision != DType::none ? a.precision : static_cast<DType>(s.src[1].dtype);
   const bool whole = precision == DType::f32 && is_f32(*s.src) && is_f32(s.src[1]);
   by_number(*s.dst, [&](auto t) {
     using T = decltype(t);
@@ -210,11 +228,17 @@ void run_quantize(const Step& s, const Context& context) noexcept {
       parallel(context, count(*s.dst), kChunk, [&](int64_t begin, int64_t end, int) {
         k.runs(begin, end, [&](int64_t first, int64_t n, int64_t scale, int64_t step) {
           for (int64_t i = first; i < first + n; ++i, scale += step) {
-            const double quotient = whole ? static_cast<double>(data(*s.src)[i] / data(s.src[1])[scale])
-                                          : rounded_to(precision, rounded_to(precision, number(*s.src, i)) / number(s.src[1], scale));
-            const int64_t zero = has(s, 2) ? code(s.src[2], scale) : 0, least = std::numeric_limits<T>::lowest(), most = std::numeric_limits<T>::max();
-            const double low = static_cast<double>(least - zero), high = static_cast<double>(most - zero);
-            const int64_t rounded = static_cast<int64_t>(std::nearbyint(quotient < high ? quotient : high)) + zero;
+            const double quotient =
+                whole ? static_cast<double>(data(*s.src)[i] / data(s.src[1])[scale])
+                      : rounded_to(precision, rounded_to(precision, number(*s.src, i)) /
+                                                  number(s.src[1], scale));
+            const int64_t zero = has(s, 2) ? code(s.src[2], scale) : 0,
+                          least = std::numeric_limits<T>::lowest(),
+                          most = std::numeric_limits<T>::max();
+            const double low = static_cast<double>(least - zero),
+                         high = static_cast<double>(most - zero);
+            const int64_t rounded =
+                static_cast<int64_t>(std::nearbyint(quotient < high ? quotient : high)) + zero;
             mutable_data<T>(*s.dst)[i] = static_cast<T>(quotient > low ? rounded : least);
           }
         });
@@ -227,7 +251,9 @@ void run_dequantize(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<Dequantize>(s);
   const Scales k(s, a.axis, a.block_size);
   const auto zero = [&](int64_t i) { return has(s, 2) ? code(s.src[2], i) : 0; };
-  const auto factor = [&](int64_t i) { return is_f32(s.src[1]) ? data(s.src[1])[i] : static_cast<float>(number(s.src[1], i)); };
+  const auto factor = [&](int64_t i) {
+    return is_f32(s.src[1]) ? data(s.src[1])[i] : static_cast<float>(number(s.src[1], i));
+  };
   by_real(*s.dst, [&](auto t) {
     using T = decltype(t);
     const auto all = [&](const auto& read) {
@@ -246,15 +272,16 @@ void run_dequantize(const Step& s, const Context& context) noexcept {
     if (bits_of(*s.src) < 8) return all([&](int64_t i) { return code(*s.src, i); });
     by_number(*s.src, [&](auto from) {
       using From = decltype(from);
-      if constexpr (!is_real_type<From>) all([codes = data<From>(*s.src)](int64_t i) { return static_cast<int64_t>(codes[i]); });
+      if constexpr (!is_real_type<From>)
+        all([codes = data<From>(*s.src)](int64_t i) { return static_cast<int64_t>(codes[i]); });
     });
   });
 }
 
-#define TENON_CODE(op_, name_, reject_, run_)                                                                                              \
-  {                                                                                                                                        \
-    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = plain, .cost = cost, .pack = nullptr, \
-    .run = run_                                                                                                                            \
+#define TENON_CODE(op_, name_, reject_, run_)                                               \
+  {                                                                                         \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, \
+    .needs = plain, .cost = cost, .pack = nullptr, .run = run_                              \
   }
 
 const Kernel kKernels[] = {

@@ -1,4 +1,5 @@
-// Elements by their C++ type, for kernels that take any number: floats of 16 bits as F16 and Bf16, which convert to and from float.
+// Elements by their C++ type, for kernels that take any number: floats of 16 bits as F16 and Bf16,
+// which convert to and from float.
 #pragma once
 
 #include <bit>
@@ -14,16 +15,23 @@ struct F16 {
   uint16_t bits;
   F16() = default;
   F16(float v) {
-    const uint32_t u = std::bit_cast<uint32_t>(v), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
+    const uint32_t u = std::bit_cast<uint32_t>(v), sign = u >> 16 & 0x8000,
+                   magnitude = u & 0x7fffffff;
     if (magnitude > 0x7f800000) bits = static_cast<uint16_t>(sign | 0x7e00);
     else if (magnitude >= 0x477ff000) bits = static_cast<uint16_t>(sign | 0x7c00);
-    else if (magnitude >= 0x38800000) bits = static_cast<uint16_t>(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
-    else bits = static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000));
+    else if (magnitude >= 0x38800000)
+      bits = static_cast<uint16_t>(sign |
+                                   (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+    else
+      bits = static_cast<uint16_t>(
+          sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000));
   }
   operator float() const {
     const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16, magnitude = bits & 0x7fff;
-    if (magnitude >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f));
+    if (magnitude >= 0x7c00)
+      return std::bit_cast<float>(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
+    return std::bit_cast<float>(
+        sign | std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f));
   }
 };
 
@@ -43,8 +51,10 @@ template <class T>
 inline constexpr bool is_real_type = std::is_floating_point_v<T> || is_half_type<T>;
 // What arithmetic on T uses: float for floats of 16 bits, 64 bits for whole numbers.
 template <class T>
-using Wide = std::conditional_t<is_half_type<T>, float,
-                                std::conditional_t<std::is_floating_point_v<T>, T, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>>;
+using Wide = std::conditional_t<
+    is_half_type<T>, float,
+    std::conditional_t<std::is_floating_point_v<T>, T,
+                       std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>>;
 
 // Rounded once: on the way to 16 bits the float in between is made odd where it is not exact.
 template <class T>
@@ -53,7 +63,9 @@ T from_double(double v) {
     float f = static_cast<float>(v);
     if (static_cast<double>(f) != v && v == v && f - f == 0) {
       const uint32_t u = std::bit_cast<uint32_t>(f);
-      if (!(u & 1)) f = std::bit_cast<float>(u + ((f > 0 ? static_cast<double>(f) < v : static_cast<double>(f) > v) ? 1 : -1));
+      if (!(u & 1))
+        f = std::bit_cast<float>(
+            u + ((f > 0 ? static_cast<double>(f) < v : static_cast<double>(f) > v) ? 1 : -1));
     }
     return T(f);
   } else {
@@ -99,7 +111,9 @@ auto by_number(const Operand& o, const Body& body) {
   }
 }
 // The same for floating point alone.
-inline bool is_real_number(const Operand& o) { return is(o, DType::f64) || is(o, DType::f32) || is(o, DType::f16) || is(o, DType::bf16); }
+inline bool is_real_number(const Operand& o) {
+  return is(o, DType::f64) || is(o, DType::f32) || is(o, DType::f16) || is(o, DType::bf16);
+}
 template <class Body>
 auto by_real(const Operand& o, const Body& body) {
   switch (static_cast<DType>(o.dtype)) {
@@ -122,15 +136,20 @@ auto by_width(int bytes, const Body& body) {
 
 // An s32 or s64 element.
 inline bool is_index(const Operand& o) { return is(o, DType::s64) || is(o, DType::s32); }
-inline int64_t integer(const Operand& o, int64_t i) { return is(o, DType::s64) ? data<int64_t>(o)[i] : data<int32_t>(o)[i]; }
+inline int64_t integer(const Operand& o, int64_t i) {
+  return is(o, DType::s64) ? data<int64_t>(o)[i] : data<int32_t>(o)[i];
+}
 // Any number as a double.
 inline double number(const Operand& o, int64_t i) {
-  return by_number(o, [&](auto t) { return static_cast<double>(static_cast<Wide<decltype(t)>>(data<decltype(t)>(o)[i])); });
+  return by_number(o, [&](auto t) {
+    return static_cast<double>(static_cast<Wide<decltype(t)>>(data<decltype(t)>(o)[i]));
+  });
 }
 
 inline bool same_scale(const Operand& a, const Operand& b) {
   if (!a.scale && !b.scale) return true;
-  return a.scale && b.scale && !a.per_axis && !b.per_axis && a.scale[0] == b.scale[0] && a.zero[0] == b.zero[0];
+  return a.scale && b.scale && !a.per_axis && !b.per_axis && a.scale[0] == b.scale[0] &&
+         a.zero[0] == b.zero[0];
 }
 
 }  // namespace

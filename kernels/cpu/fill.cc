@@ -1,5 +1,5 @@
-// Ops whose elements are decided by their place: range of numbers, and trilu of any type of 1, 2, 4 or 8 bytes. Plain operands without
-// gaps.
+// Ops whose elements are decided by their place: range of numbers, and trilu of any type of 1, 2, 4
+// or 8 bytes. Plain operands without gaps.
 #include "kernels/cpu/box.h"
 #include "kernels/cpu/element.h"
 #include "ops/trilu.h"
@@ -23,7 +23,8 @@ void run_range(const Step& s, const Context& context) noexcept {
   by_number(*s.dst, [&](auto t) {
     using T = decltype(t);
     using W = std::conditional_t<is_real_type<T>, double, uint64_t>;
-    const W start = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[0]))), delta = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[2])));
+    const W start = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[0]))),
+            delta = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[2])));
     parallel(context, s.dst->size[0], kChunk, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
         const W v = start + static_cast<W>(i) * delta;

@@ -190,7 +190,8 @@ void run_depth_and_space(const Step& s, const Context& context) noexcept {
   const int64_t block = a.blocksize, depth = wide.size[1];
   const int64_t of_depth = (a.channel(1, 0, 0, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
   const int64_t of_row = (a.channel(0, 1, 0, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
-  const int64_t of_column = (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
+  const int64_t of_column =
+      (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
   Box b;
   if (to_depth) {  // along rows of dst
     b.add(wide.size[0], wide.stride[0], deep.stride[0]);
@@ -228,7 +229,10 @@ struct Edges {
     const int64_t axes = s.src[1].size[0] / 2;
     for (int i = 0; i < src.rank; ++i) left[i] = src.size[i];
     for (int64_t i = 0; i < axes; ++i) {
-      const int64_t axis = from_front(has(s, 3) ? integer(s.src[3], i) : named.empty() ? i : named[static_cast<size_t>(i)], src.rank);
+      const int64_t axis = from_front(has(s, 3)       ? integer(s.src[3], i)
+                                      : named.empty() ? i
+                                                      : named[static_cast<size_t>(i)],
+                                      src.rank);
       if (axis < 0 || axis >= src.rank) continue;
       taken[axis] = larger(-pads[i], 0), added[axis] = larger(pads[i], 0);
       left[axis] = larger(left[axis] - taken[axis] - larger(-pads[axes + i], 0), 0);
@@ -322,7 +326,8 @@ void run_crop(const Step& s, const Context& context) noexcept {
   Box b;
   for (int i = 0; i < src.rank; ++i) {
     grows |= dst.size[i] > src.size[i];
-    from += larger((src.size[i] - dst.size[i]) / 2, int64_t{0}) * src.stride[i], to += larger((dst.size[i] - src.size[i]) / 2, int64_t{0}) * dst.stride[i];
+    from += larger((src.size[i] - dst.size[i]) / 2, int64_t{0}) * src.stride[i],
+        to += larger((dst.size[i] - src.size[i]) / 2, int64_t{0}) * dst.stride[i];
     b.add(smaller(src.size[i], dst.size[i]), src.stride[i], dst.stride[i]);
   }
   if (grows) fill(dst, value, context);
@@ -364,9 +369,12 @@ const Kernel kKernels[] = {
     TENON_MOVE("concat", "concat_any_box", reject_elements, plain, cost, run_concat),
     TENON_MOVE("concat", "concat_any_blocks", reject_concat_blocked, blocked, cost, run_concat),
     TENON_MOVE("append", "append_any_box", reject_elements, plain, cost_append, run_append),
-    TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost, run_depth_and_space<false>),
-    TENON_MOVE("space_to_depth", "space_to_depth_any_box", reject_elements, plain, cost, run_depth_and_space<true>),
-    TENON_MOVE("center_crop_pad", "center_crop_pad_any_box", reject_elements, plain, cost, run_crop),
+    TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost,
+               run_depth_and_space<false>),
+    TENON_MOVE("space_to_depth", "space_to_depth_any_box", reject_elements, plain, cost,
+               run_depth_and_space<true>),
+    TENON_MOVE("center_crop_pad", "center_crop_pad_any_box", reject_elements, plain, cost,
+               run_crop),
     TENON_MOVE("pad", "pad_any_constant", reject_pad, plain, cost, run_pad),
     TENON_MOVE("pad", "pad_any_rows", reject_pad_rows, plain, cost, run_pad_rows),
     TENON_MOVE("tile", "tile_any_box", reject_elements, plain, cost, run_tile),

@@ -1,6 +1,7 @@
-// lstm, gru and rnn of f32: see recurrent.h. One matrix product over all steps for src; then, a step, one for h, whose weights stay in L2.
-// The weights of a direction are packed in panels of up to three vectors of columns, [panel][k][vectors], those of src, then those of h;
-// the constants of recurrent.h follow. Weights that are no constants are packed in scratch at every run.
+// lstm, gru and rnn of f32: see recurrent.h. One matrix product over all steps for src; then, a
+// step, one for h, whose weights stay in L2. The weights of a direction are packed in panels of up
+// to three vectors of columns, [panel][k][vectors], those of src, then those of h; the constants of
+// recurrent.h follow. Weights that are no constants are packed in scratch at every run.
 #include "kernels/cpu/recurrent.h"
 
 #include "kernels/cpu/tile.h"
@@ -30,13 +31,16 @@ const char* reject(const Step& s) {
 }
 
 // Of what src gives to all steps.
-int64_t given_floats(const Step& s, const RecurrentShape& p) { return known(s.src[0]) ? round_up(p.directions * p.rows() * p.columns, 16) : 0; }
+int64_t given_floats(const Step& s, const RecurrentShape& p) {
+  return known(s.src[0]) ? round_up(p.directions * p.rows() * p.columns, 16) : 0;
+}
 
 template <Network network>
 Needs needs_fresh(const Step& s) {
   if (!known(s.src[1]) || !known(s.src[2])) return {};
   const RecurrentShape p = shape<network>(s);
-  return {.scratch_bytes = (given_floats(s, p) + p.directions * direction_floats(p)) * 4, .worker_scratch_bytes = p.state_floats(kRows) * 4};
+  return {.scratch_bytes = (given_floats(s, p) + p.directions * direction_floats(p)) * 4,
+          .worker_scratch_bytes = p.state_floats(kRows) * 4};
 }
 
 template <Network network>
@@ -55,7 +59,8 @@ Needs needs(const Step& s) {
 template <Network network, bool packed>
 float cost(const Step& s) {
   const RecurrentShape p = shape<network>(s);
-  if (!packed) return cost<network, true>(s) + static_cast<float>(p.directions * direction_floats(p));
+  if (!packed)
+    return cost<network, true>(s) + static_cast<float>(p.directions * direction_floats(p));
   const float rows = static_cast<float>(p.directions * p.rows()), columns = static_cast<float>(p.columns);
   return rows * columns * static_cast<float>(p.inputs + p.hidden) / kMultiplyAdds + rows * static_cast<float>(p.wide / kLanes) * 40 + 500;
 }
@@ -79,7 +84,8 @@ template <Network network>
 void pack(const Step& s, void* packed) {
   RecurrentShape p = shape<network>(s);
   p.inputs = s.src[1].size[2];
-  for (int64_t d = 0; d < p.directions; ++d) pack_direction(s, p, d, static_cast<float*>(packed) + d * direction_floats(p));
+  for (int64_t d = 0; d < p.directions; ++d)
+    pack_direction(s, p, d, static_cast<float*>(packed) + d * direction_floats(p));
 }
 
 // dst[r][c] = bias[c] + a[r] times the columns of `range`; the bias may be null.
@@ -108,7 +114,8 @@ void run(const Step& s, const Context& context) noexcept {
     float* fresh = from_x + given_floats(s, p);
     all = fresh;
     parallel(context, p.directions, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t d = begin; d < end; ++d) pack_direction(s, p, d, fresh + d * direction_floats(p));
+      for (int64_t d = begin; d < end; ++d)
+        pack_direction(s, p, d, fresh + d * direction_floats(p));
     });
   }
   const auto weights = [&](int64_t direction) { return all + direction * direction_floats(p); };
@@ -144,8 +151,12 @@ void run(const Step& s, const Context& context) noexcept {
                  group == 1 ? numbers.last_bias - 2 * p.wide : nullptr, to, p.columns);
       };
       const float* given = from_x + d * p.rows() * p.columns;
-      if (has_default_activations(p.a, network)) recur(s, p, UsualActivations<network>(), context, d, rows, given, numbers, scratch, product);
-      else recur(s, p, NamedActivations(p.a, network, d), context, d, rows, given, numbers, scratch, product);
+      if (has_default_activations(p.a, network))
+        recur(s, p, UsualActivations<network>(), context, d, rows, given, numbers, scratch,
+              product);
+      else
+        recur(s, p, NamedActivations(p.a, network, d), context, d, rows, given, numbers, scratch,
+              product);
     }
   });
 }

@@ -26,7 +26,10 @@ struct RecurrentShape {
   RecurrentShape(const Step& s, Network network, int hidden_axis) : a(*static_cast<const Recurrent*>(s.attributes)), network(network) {
     const auto size = [](int64_t n) { return known(n) ? n : 1; };
     steps = size(s.src[0].size[0]), batch = size(s.src[0].size[1]), inputs = size(s.src[0].size[2]);
-    hidden = s.src[2].size[hidden_axis], directions = s.src[2].size[0], gates = network == Network::lstm ? 4 : network == Network::gru ? 3 : 1;
+    hidden = s.src[2].size[hidden_axis], directions = s.src[2].size[0],
+    gates = network == Network::lstm  ? 4
+            : network == Network::gru ? 3
+                                      : 1;
     wide = round_up(hidden, kLanes), columns = gates * wide;
   }
 
@@ -58,8 +61,12 @@ void panels(Range vectors, const Body& body, int64_t cuts = 1, int64_t cut = 0) 
 
 // ---- activations of gates
 inline constexpr size_t kMostActivations = 3;
-inline size_t activations_of(Network network) { return network == Network::lstm ? 3 : network == Network::gru ? 2 : 1; }
-inline const char* usual_activation(Network network, size_t i) { return network != Network::rnn && i == 0 ? "Sigmoid" : "Tanh"; }
+inline size_t activations_of(Network network) {
+  return network == Network::lstm ? 3 : network == Network::gru ? 2 : 1;
+}
+inline const char* usual_activation(Network network, size_t i) {
+  return network != Network::rnn && i == 0 ? "Sigmoid" : "Tanh";
+}
 
 inline bool has_default_activations(const Recurrent& a, Network network) {
   for (size_t i = 0; i < a.activations.size(); ++i)
@@ -70,10 +77,24 @@ inline bool has_default_activations(const Recurrent& a, Network network) {
 // Sigmoid and tanh, by their place in the list of the op.
 template <Network network>
 struct UsualActivations {
-  TENON_INLINE V operator()(int i, V x) const { return network != Network::rnn && i == 0 ? sigmoid(x) : tanh(x); }
+  TENON_INLINE V operator()(int i, V x) const {
+    return network != Network::rnn && i == 0 ? sigmoid(x) : tanh(x);
+  }
 };
 
-enum class Activation : uint8_t { sigmoid, tanh, relu, softsign, softplus, affine, leaky_relu, thresholded_relu, scaled_tanh, hard_sigmoid, elu };
+enum class Activation : uint8_t {
+  sigmoid,
+  tanh,
+  relu,
+  softsign,
+  softplus,
+  affine,
+  leaky_relu,
+  thresholded_relu,
+  scaled_tanh,
+  hard_sigmoid,
+  elu
+};
 struct ActivationRow {
   const char* name;
   int parameters;  // of alpha and beta, how many it takes
@@ -97,13 +118,20 @@ struct NamedActivations {
     const size_t each = activations_of(network), first = static_cast<size_t>(direction) * each;
     size_t alphas = 0, betas = 0;
     for (size_t i = 0; i < first + each; ++i) {
-      const char* name = a.activations.empty() ? usual_activation(network, i % each) : a.activations[i].c_str();
+      const char* name =
+          a.activations.empty() ? usual_activation(network, i % each) : a.activations[i].c_str();
       size_t row = 0;
       while (std::strcmp(kActivations[row].name, name) != 0) ++row;
       const ActivationRow& r = kActivations[row];
-      const float own_alpha = r.parameters > 0 && alphas < a.activation_alpha.size() ? a.activation_alpha[alphas++] : r.alpha;
-      const float own_beta = r.parameters > 1 && betas < a.activation_beta.size() ? a.activation_beta[betas++] : r.beta;
-      if (i >= first) kind[i - first] = static_cast<Activation>(row), alpha[i - first] = own_alpha, beta[i - first] = own_beta;
+      const float own_alpha = r.parameters > 0 && alphas < a.activation_alpha.size()
+                                  ? a.activation_alpha[alphas++]
+                                  : r.alpha;
+      const float own_beta = r.parameters > 1 && betas < a.activation_beta.size()
+                                 ? a.activation_beta[betas++]
+                                 : r.beta;
+      if (i >= first)
+        kind[i - first] = static_cast<Activation>(row), alpha[i - first] = own_alpha,
+                 beta[i - first] = own_beta;
     }
   }
 
@@ -130,7 +158,8 @@ struct NamedActivations {
 inline const char* recurrent_reject(const Step& s, bool packed) {
   if (!is_f32(s.src[0])) return "src is not f32";
   for (int i : {1, 2, 3, 7})
-    if (packed && has(s, i) && !s.src[i].constant) return "weights, bias or peepholes are not constant";
+    if (packed && has(s, i) && !s.src[i].constant)
+      return "weights, bias or peepholes are not constant";
   for (int i : {1, 2})
     for (int axis = 0; packed && axis < 3; ++axis)
       if (!known(s.src[i].size[axis])) return "the sizes of the weights are not known";
@@ -161,7 +190,8 @@ struct Constants {
 
 // One row of a step: x and y are what src and h give to the gates.
 template <class Activations>
-void lstm_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y, const float* peepholes, float* c, float* h) {
+void lstm_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y,
+               const float* peepholes, float* c, float* h) {
   const V top(p.clip()), bottom(-p.clip());
   for (int64_t i = 0; i < p.wide; i += kLanes) {
     const auto gate = [&](int64_t g) TENON_INLINE { return load(x + g * p.wide + i) + load(y + g * p.wide + i); };
@@ -178,7 +208,8 @@ void lstm_cell(const RecurrentShape& p, const Activations& act, const float* x, 
 
 // The reset gate times h.
 template <class Activations>
-void gru_reset(const RecurrentShape& p, const Activations& act, const float* x, const float* y, const float* h, float* reset) {
+void gru_reset(const RecurrentShape& p, const Activations& act, const float* x, const float* y,
+               const float* h, float* reset) {
   const V top(p.clip()), bottom(-p.clip());
   for (int64_t i = 0; i < p.wide; i += kLanes) {
     const V gate = load(x + p.wide + i) + load(y + p.wide + i);
@@ -187,28 +218,35 @@ void gru_reset(const RecurrentShape& p, const Activations& act, const float* x, 
 }
 
 template <class Activations>
-void gru_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y, float* h) {
+void gru_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y,
+              float* h) {
   const V top(p.clip()), bottom(-p.clip());
   for (int64_t i = 0; i < p.wide; i += kLanes) {
     const auto cut = [&](V v) TENON_INLINE { return most(least(v, top), bottom); };
-    const auto gate = [&](int64_t g) TENON_INLINE { return act(0, cut(load(x + g * p.wide + i) + load(y + g * p.wide + i))); };
+    const auto gate = [&](int64_t g) TENON_INLINE {
+      return act(0, cut(load(x + g * p.wide + i) + load(y + g * p.wide + i)));
+    };
     const V update = gate(0), last = load(y + 2 * p.wide + i);
-    const V fresh = act(1, cut(load(x + 2 * p.wide + i) + (p.a.linear_before_reset ? gate(1) * last : last)));
+    const V fresh =
+        act(1, cut(load(x + 2 * p.wide + i) + (p.a.linear_before_reset ? gate(1) * last : last)));
     store(h + i, fresh + update * (load(h + i) - fresh));
   }
 }
 
 template <class Activations>
-void rnn_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y, float* h) {
+void rnn_cell(const RecurrentShape& p, const Activations& act, const float* x, const float* y,
+              float* h) {
   const V top(p.clip()), bottom(-p.clip());
-  for (int64_t i = 0; i < p.wide; i += kLanes) store(h + i, act(0, most(least(load(x + i) + load(y + i), top), bottom)));
+  for (int64_t i = 0; i < p.wide; i += kLanes)
+    store(h + i, act(0, most(least(load(x + i) + load(y + i), top), bottom)));
 }
 
 // Runs one direction over rows [rows) of the batch, of which there is one where sequences have lengths. `from_x` is what src gives to
 // this direction, [steps][batch][columns]; product(group, h, to) stores what rows of h give to the columns of a group.
 template <class Activations, class Product>
-void recur(const Step& s, const RecurrentShape& p, const Activations& act, const Context& context, int64_t direction, Range rows, const float* from_x,
-           const Constants& constants, float* scratch, const Product& product) {
+void recur(const Step& s, const RecurrentShape& p, const Activations& act, const Context& context,
+           int64_t direction, Range rows, const float* from_x, const Constants& constants,
+           float* scratch, const Product& product) {
   const int64_t n = rows.end - rows.begin;
   float *h = scratch, *c = h + n * p.wide, *reset = c + n * p.wide, *from_h = reset + n * p.wide;
   const bool backwards = p.a.direction == Direction::reverse || direction == 1;
@@ -233,14 +271,19 @@ void recur(const Step& s, const RecurrentShape& p, const Activations& act, const
     const auto x = [&](int64_t r) { return from_x + (at * p.batch + rows.begin + r) * p.columns; };
     product(0, h, from_h);
     if (p.network == Network::lstm) {
-      for (int64_t r = 0; r < n; ++r) lstm_cell(p, act, x(r), from_h + r * p.columns, constants.peepholes, c + r * p.wide, h + r * p.wide);
+      for (int64_t r = 0; r < n; ++r)
+        lstm_cell(p, act, x(r), from_h + r * p.columns, constants.peepholes, c + r * p.wide,
+                  h + r * p.wide);
     } else if (p.network == Network::rnn) {
-      for (int64_t r = 0; r < n; ++r) rnn_cell(p, act, x(r), from_h + r * p.columns, h + r * p.wide);
+      for (int64_t r = 0; r < n; ++r)
+        rnn_cell(p, act, x(r), from_h + r * p.columns, h + r * p.wide);
     } else {
       if (!p.a.linear_before_reset)
-        for (int64_t r = 0; r < n; ++r) gru_reset(p, act, x(r), from_h + r * p.columns, h + r * p.wide, reset + r * p.wide);
+        for (int64_t r = 0; r < n; ++r)
+          gru_reset(p, act, x(r), from_h + r * p.columns, h + r * p.wide, reset + r * p.wide);
       product(1, p.a.linear_before_reset ? h : reset, from_h);
-      for (int64_t r = 0; r < n; ++r) gru_cell(p, act, x(r), from_h + r * p.columns, h + r * p.wide);
+      for (int64_t r = 0; r < n; ++r)
+        gru_cell(p, act, x(r), from_h + r * p.columns, h + r * p.wide);
     }
     for (int64_t r = 0; r < n && result(0); ++r) put(h + r * p.wide, result(0) + whole(at * p.directions + direction, rows.begin + r));
   }

@@ -1,4 +1,5 @@
-// What resize does along each axis: factors, and the elements that make one of dst with their weights. For kernels of all types.
+// What resize does along each axis: factors, and the elements that make one of dst with their
+// weights. For kernels of all types.
 #pragma once
 
 #include <cmath>
@@ -11,7 +12,9 @@ namespace tenon::cpu::TENON_ISA {
 namespace {
 
 inline const Resize& resize_of(const Step& s) { return *static_cast<const Resize*>(s.attributes); }
-inline bool crops(const Resize& a) { return a.coordinate_transformation_mode == ResizeCoordinates::tf_crop_and_resize; }
+inline bool crops(const Resize& a) {
+  return a.coordinate_transformation_mode == ResizeCoordinates::tf_crop_and_resize;
+}
 
 // The place of an axis among those that are resampled; -1: it is none.
 inline int place_of(const Resize& a, int axis, int rank) {
@@ -38,7 +41,8 @@ inline double resize_scale(const Step& s, int axis, int place) {
     const int i = place_of(a, k, rank);
     if (i < 0) continue;
     if (!known(s.src->size[k])) return 0;
-    const double own = static_cast<double>(data<int64_t>(s.src[3])[i]) / static_cast<double>(s.src->size[k]);
+    const double own =
+        static_cast<double>(data<int64_t>(s.src[3])[i]) / static_cast<double>(s.src->size[k]);
     const bool not_larger = a.keep_aspect_ratio_policy == AspectRatio::not_larger;
     scale = first || (not_larger ? own < scale : own > scale) ? own : scale;
     first = false;
@@ -52,7 +56,8 @@ struct ResizeAxis {
   int64_t size, result;
   double scale = 1, start = 0, end = 1;
 
-  ResizeAxis(const Step& s, int axis) : a(resize_of(s)), size(s.src->size[axis]), result(s.dst->size[axis]) {
+  ResizeAxis(const Step& s, int axis)
+      : a(resize_of(s)), size(s.src->size[axis]), result(s.dst->size[axis]) {
     const int place = place_of(a, axis, s.src->rank);
     named = place >= 0;
     if (!named) return;
@@ -66,7 +71,9 @@ struct ResizeAxis {
   bool stays() const { return !named || (scale == 1 && size == result && start == 0 && end == 1); }
   double place(int64_t i) const { return a.source(i, size, result, scale, start, end); }
   // Of tf_crop_and_resize, whose places outside src give the extrapolation value.
-  bool outside(double place) const { return crops(a) && !(place >= 0 && place <= static_cast<double>(size - 1)); }
+  bool outside(double place) const {
+    return crops(a) && !(place >= 0 && place <= static_cast<double>(size - 1));
+  }
 
   // The filter widens where src is made smaller.
   double narrow() const { return a.antialias && scale < 1 ? scale : 1; }
@@ -75,13 +82,15 @@ struct ResizeAxis {
     return static_cast<int64_t>(std::floor(-support / narrow)) + 1;
   }
   int64_t taps() const { return stays() ? 1 : 2 - 2 * first_tap(narrow()); }
-  // No less than taps(), where only the sizes are known: a factor that rounds to them is no less than this.
+  // No less than taps(), where only the sizes are known: a factor that rounds to them is no less
+  // than this.
   int64_t most_taps() const {
     const double least = (static_cast<double>(result) - 0.5) / static_cast<double>(size);
     return 2 - 2 * first_tap(a.antialias && result > 0 && size > 0 && least < 1 ? least : 1);
   }
 
-  // Calls put(tap, element, weight) for what makes element i of the result; not where the place is outside.
+  // Calls put(tap, element, weight) for what makes element i of the result; not where the place is
+  // outside.
   template <class Put>
   bool fill(int64_t i, const Put& put) const {
     if (stays()) return put(0, i, 1.0), true;
@@ -91,13 +100,17 @@ struct ResizeAxis {
     const int64_t first = first_tap(thin);
     const auto weight = [&](int64_t k) {
       const double element = base + static_cast<double>(k);
-      return !a.exclude_outside || (element >= 0 && element <= last) ? a.weight((element - at) * thin) : 0.0;
+      return !a.exclude_outside || (element >= 0 && element <= last)
+                 ? a.weight((element - at) * thin)
+                 : 0.0;
     };
     double sum = 0;
     for (int64_t k = first; k <= 1 - first; ++k) sum += weight(k);
     const bool whole = (a.antialias || a.exclude_outside) && sum != 0;
     for (int64_t k = first; k <= 1 - first; ++k) {
-      const double element = base + static_cast<double>(k), cut = element < 0 ? 0 : element > last ? last : element;
+      const double element = base + static_cast<double>(k), cut = element < 0      ? 0
+                                                                  : element > last ? last
+                                                                                   : element;
       put(k - first, static_cast<int64_t>(cut), whole ? weight(k) / sum : weight(k));
     }
     return true;
@@ -107,8 +120,10 @@ struct ResizeAxis {
 inline const char* resize_reject(const Step& s) {
   if (s.epilogue.count) return "there is an epilogue";
   if (s.src->dtype != s.dst->dtype) return "src and dst are stored in different types";
-  if (has(s, 2) && !is_real_number(s.src[2])) return "the scales are not floating point of 16 bits or more";
-  if (crops(resize_of(s)) && has(s, 1) && !is_real_number(s.src[1])) return "the region is not floating point of 16 bits or more";
+  if (has(s, 2) && !is_real_number(s.src[2]))
+    return "the scales are not floating point of 16 bits or more";
+  if (crops(resize_of(s)) && has(s, 1) && !is_real_number(s.src[1]))
+    return "the region is not floating point of 16 bits or more";
   return reject_gaps(s);
 }
 

@@ -1,6 +1,7 @@
-// Ops that walk along axes of any number type: cum_sum, cum_prod, hardmax; and reduce, arg_max, arg_min, layer_norm and rms_norm of all that
-// the vector kernels of f32 leave: other types, axes known only when running, empty axes, log_sum_exp, scales of any shape. Plain operands
-// without gaps. Sums of floating point are double; those of integers wrap.
+// Ops that walk along axes of any number type: cum_sum, cum_prod, hardmax; and reduce, arg_max,
+// arg_min, layer_norm and rms_norm of all that the vector kernels of f32 leave: other types, axes
+// known only when running, empty axes, log_sum_exp, scales of any shape. Plain operands without
+// gaps. Sums of floating point are double; those of integers wrap.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -24,7 +25,8 @@ const A& attributes(const Step& s) {
 Needs plain(const Step&) { return {}; }
 
 const char* reject_numbers(const Step& s) {
-  if (!is_number(*s.src) || s.src->scale || s.dst->scale) return "src is quantised, or of no number of 8 bits or more";
+  if (!is_number(*s.src) || s.src->scale || s.dst->scale)
+    return "src is quantised, or of no number of 8 bits or more";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
 }
@@ -50,10 +52,13 @@ template <bool product>
 void run_cumulate(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<Cumulate>(s);
   const int64_t axis = has(s, 1) ? integer(s.src[1], 0) : a.axis, rank = s.src->rank;
-  if (axis < -rank || axis >= rank) return context.fault(context, "the axis of a cumulated sum or product is within the rank", axis, rank);
+  if (axis < -rank || axis >= rank)
+    return context.fault(context, "the axis of a cumulated sum or product is within the rank", axis,
+                         rank);
   const Lines lines(*s.src, axis);
   if (lines.empty()) return;
-  const int64_t pieces = ceil_div(lines.inner, kColumns), step = a.reverse ? -lines.inner : lines.inner;
+  const int64_t pieces = ceil_div(lines.inner, kColumns),
+                step = a.reverse ? -lines.inner : lines.inner;
   by_number(*s.src, [&](auto t) {
     using T = decltype(t);
     using Sum = std::conditional_t<is_real_type<T>, double, uint64_t>;
@@ -62,26 +67,29 @@ void run_cumulate(const Step& s, const Context& context) noexcept {
       if constexpr (is_real_type<T>) return from_double<T>(v);
       else return static_cast<T>(v);
     };
-    parallel(context, lines.outer * pieces, kChunk / (lines.size * smaller(lines.inner, kColumns)) + 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t u = begin; u < end; ++u) {
-        const int64_t first = u / pieces * lines.size * lines.inner + u % pieces * kColumns + (a.reverse ? (lines.size - 1) * lines.inner : 0);
-        const int64_t n = smaller(kColumns, lines.inner - u % pieces * kColumns);
-        const T* from = data<T>(*s.src) + first;
-        T* to = mutable_data<T>(*s.dst) + first;
-        Sum sums[kColumns];
-        for (Sum& x : sums) x = product;
-        const auto walk = [&](auto columns) {
-          for (int64_t i = 0; i < lines.size; ++i, from += step, to += step)
-            for (int64_t k = 0; k < columns; ++k) {
-              const Sum before = sums[k], x = number(from[k]);
-              sums[k] = product ? before * x : before + x;
-              to[k] = stored(a.exclusive ? before : sums[k]);
-            }
-        };
-        if (n == kColumns) walk(std::integral_constant<int64_t, kColumns>());
-        else walk(n);
-      }
-    });
+    parallel(
+        context, lines.outer * pieces, kChunk / (lines.size * smaller(lines.inner, kColumns)) + 1,
+        [&](int64_t begin, int64_t end, int) {
+          for (int64_t u = begin; u < end; ++u) {
+            const int64_t first = u / pieces * lines.size * lines.inner + u % pieces * kColumns +
+                                  (a.reverse ? (lines.size - 1) * lines.inner : 0);
+            const int64_t n = smaller(kColumns, lines.inner - u % pieces * kColumns);
+            const T* from = data<T>(*s.src) + first;
+            T* to = mutable_data<T>(*s.dst) + first;
+            Sum sums[kColumns];
+            for (Sum& x : sums) x = product;
+            const auto walk = [&](auto columns) {
+              for (int64_t i = 0; i < lines.size; ++i, from += step, to += step)
+                for (int64_t k = 0; k < columns; ++k) {
+                  const Sum before = sums[k], x = number(from[k]);
+                  sums[k] = product ? before * x : before + x;
+                  to[k] = stored(a.exclusive ? before : sums[k]);
+                }
+            };
+            if (n == kColumns) walk(std::integral_constant<int64_t, kColumns>());
+            else walk(n);
+          }
+        });
   });
 }
 
@@ -109,18 +117,21 @@ void run_hardmax(const Step& s, const Context& context) noexcept {
   if (lines.empty()) return;
   by_real(*s.src, [&](auto t) {
     using T = decltype(t);
-    parallel(context, lines.outer * lines.inner, kChunk / lines.size + 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t u = begin; u < end; ++u) {
-        const int64_t first = u / lines.inner * lines.size * lines.inner + u % lines.inner;
-        const T* from = data<T>(*s.src) + first;
-        T* to = mutable_data<T>(*s.dst) + first;
-        const int64_t best = best_of(from, lines.size, lines.inner, [](auto x, auto y) { return x > y; });
-        if (lines.inner == 1) std::memset(to, 0, static_cast<size_t>(lines.size) * sizeof(T));
-        else
-          for (int64_t i = 0; i < lines.size; ++i) to[i * lines.inner] = T(0.f);
-        to[best * lines.inner] = T(1.f);
-      }
-    });
+    parallel(context, lines.outer * lines.inner, kChunk / lines.size + 1,
+             [&](int64_t begin, int64_t end, int) {
+               for (int64_t u = begin; u < end; ++u) {
+                 const int64_t first = u / lines.inner * lines.size * lines.inner + u % lines.inner;
+                 const T* from = data<T>(*s.src) + first;
+                 T* to = mutable_data<T>(*s.dst) + first;
+                 const int64_t best =
+                     best_of(from, lines.size, lines.inner, [](auto x, auto y) { return x > y; });
+                 if (lines.inner == 1)
+                   std::memset(to, 0, static_cast<size_t>(lines.size) * sizeof(T));
+                 else
+                   for (int64_t i = 0; i < lines.size; ++i) to[i * lines.inner] = T(0.f);
+                 to[best * lines.inner] = T(1.f);
+               }
+             });
   });
 }
 
@@ -132,16 +143,23 @@ void run_arg(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<Arg>(s);
   const Lines lines(*s.src, a.axis);
   int64_t* dst = mutable_data<int64_t>(*s.dst);
-  if (!lines.size && lines.outer && lines.inner) return context.fault(context, "the axis of arg_max and arg_min has an element", 0, 1);
+  if (!lines.size && lines.outer && lines.inner)
+    return context.fault(context, "the axis of arg_max and arg_min has an element", 0, 1);
   by_number(*s.src, [&](auto t) {
     using T = decltype(t);
-    parallel(context, lines.outer * lines.inner, kChunk / (lines.size + 1) + 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t u = begin; u < end; ++u) {
-        const T* from = data<T>(*s.src) + u / lines.inner * lines.size * lines.inner + u % lines.inner;
-        if (a.select_last_index) dst[u] = best_of(from, lines.size, lines.inner, [](auto x, auto y) { return greatest ? !(y > x) : !(y < x); });
-        else dst[u] = best_of(from, lines.size, lines.inner, [](auto x, auto y) { return greatest ? x > y : x < y; });
-      }
-    });
+    parallel(context, lines.outer * lines.inner, kChunk / (lines.size + 1) + 1,
+             [&](int64_t begin, int64_t end, int) {
+               for (int64_t u = begin; u < end; ++u) {
+                 const T* from =
+                     data<T>(*s.src) + u / lines.inner * lines.size * lines.inner + u % lines.inner;
+                 if (a.select_last_index)
+                   dst[u] = best_of(from, lines.size, lines.inner,
+                                    [](auto x, auto y) { return greatest ? !(y > x) : !(y < x); });
+                 else
+                   dst[u] = best_of(from, lines.size, lines.inner,
+                                    [](auto x, auto y) { return greatest ? x > y : x < y; });
+               }
+             });
   });
 }
 
@@ -159,12 +177,15 @@ struct Reduced {
     bool reduces[kMaxRank] = {};
     for (int i = 0; i < src.rank; ++i) reduces[i] = named == 0 && !a.noop_with_empty_axes;
     for (int64_t i = 0; i < named; ++i) {
-      const int64_t axis = from_front(has(s, 1) ? data<int64_t>(s.src[1])[i] : a.axes[static_cast<size_t>(i)], src.rank);
+      const int64_t axis = from_front(
+          has(s, 1) ? data<int64_t>(s.src[1])[i] : a.axes[static_cast<size_t>(i)], src.rank);
       if (axis >= 0 && axis < src.rank) reduces[axis] = true;
     }
     for (int i = 0; i < src.rank; ++i) {
-      if (reduces[i]) gone_size[gone] = src.size[i], gone_stride[gone++] = src.stride[i], terms *= src.size[i];
-      else kept_size[kept] = src.size[i], kept_stride[kept++] = src.stride[i], results *= src.size[i];
+      if (reduces[i])
+        gone_size[gone] = src.size[i], gone_stride[gone++] = src.stride[i], terms *= src.size[i];
+      else
+        kept_size[kept] = src.size[i], kept_stride[kept++] = src.stride[i], results *= src.size[i];
     }
   }
 };
@@ -206,7 +227,9 @@ Sum start() {
   if constexpr (kind == Reduction::prod) return 1;
   else if constexpr (kind != Reduction::max && kind != Reduction::min) return 0;
   else if constexpr (is_real_type<T>) return kind == Reduction::max ? -INFINITY : INFINITY;
-  else return static_cast<Sum>(kind == Reduction::max ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max());
+  else
+    return static_cast<Sum>(kind == Reduction::max ? std::numeric_limits<T>::lowest()
+                                                   : std::numeric_limits<T>::max());
 }
 
 template <Reduction kind, class Sum>
@@ -217,11 +240,14 @@ Sum finish(const Growing<Sum>& s, int64_t terms) {
     else return static_cast<Sum>(static_cast<int64_t>(s.value) / terms);
   } else if constexpr (kind == Reduction::l2) {
     if constexpr (std::is_same_v<Sum, double>) return __builtin_sqrt(s.value);
-    else return static_cast<Sum>(static_cast<int64_t>(__builtin_sqrt(static_cast<double>(static_cast<int64_t>(s.value)))));
+    else
+      return static_cast<Sum>(
+          static_cast<int64_t>(__builtin_sqrt(static_cast<double>(static_cast<int64_t>(s.value)))));
   } else if constexpr (kind == Reduction::log_sum) {
     return static_cast<Sum>(std::log(static_cast<double>(s.value)));
   } else if constexpr (kind == Reduction::log_sum_exp) {
-    return s.value == 0 ? static_cast<Sum>(-INFINITY) : static_cast<Sum>(s.top + std::log(static_cast<double>(s.value)));
+    return s.value == 0 ? static_cast<Sum>(-INFINITY)
+                        : static_cast<Sum>(s.top + std::log(static_cast<double>(s.value)));
   } else {
     return s.value;
   }
@@ -236,34 +262,39 @@ void reduce(const Step& s, const Context& context) {
   const bool side_by_side = r.kept && r.kept_stride[r.kept - 1] == 1;
   const int64_t run = side_by_side ? r.kept_size[r.kept - 1] : 1, pieces = ceil_div(run, kColumns);
   if (!r.results) return;
-  parallel(context, r.results / run * pieces, kChunk / (r.terms * smaller(run, kColumns) + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u) {
-      const int64_t first = u % pieces * kColumns, n = smaller(kColumns, run - first);
-      int64_t from = first, rest = u / pieces;
-      for (int i = r.kept - 1 - side_by_side; i >= 0; --i) from += rest % r.kept_size[i] * r.kept_stride[i], rest /= r.kept_size[i];
-      Growing<Sum> grown[kColumns];
-      for (int64_t k = 0; k < n; ++k) grown[k] = {start<kind, T, Sum>(), -INFINITY};
-      int64_t index[kMaxRank] = {};
-      const int inner = r.gone - 1;
-      const int64_t length = r.gone ? r.gone_size[inner] : 1, step = r.gone ? r.gone_stride[inner] : 0;
-      for (int64_t done = 0; done < r.terms; done += length) {
-        const T* at = data<T>(*s.src) + from;
-        for (int64_t i = 0; i < length; ++i, at += step)
-          for (int64_t k = 0; k < n; ++k) add<kind, Sum, Term>(grown[k], static_cast<Term>(static_cast<Wide<T>>(at[k])));
-        for (int i = inner - 1; i >= 0; --i) {
-          from += r.gone_stride[i];
-          if (++index[i] < r.gone_size[i]) break;
-          from -= r.gone_stride[i] * r.gone_size[i], index[i] = 0;
-        }
-      }
-      T* to = mutable_data<T>(*s.dst) + u / pieces * run + first;
-      for (int64_t k = 0; k < n; ++k) {
-        const Sum v = finish<kind>(grown[k], r.terms);
-        if constexpr (is_real_type<T>) to[k] = from_double<T>(v);
-        else to[k] = is(*s.dst, DType::boolean) ? static_cast<T>(v != 0) : static_cast<T>(v);
-      }
-    }
-  });
+  parallel(context, r.results / run * pieces, kChunk / (r.terms * smaller(run, kColumns) + 1) + 1,
+           [&](int64_t begin, int64_t end, int) {
+             for (int64_t u = begin; u < end; ++u) {
+               const int64_t first = u % pieces * kColumns, n = smaller(kColumns, run - first);
+               int64_t from = first, rest = u / pieces;
+               for (int i = r.kept - 1 - side_by_side; i >= 0; --i)
+                 from += rest % r.kept_size[i] * r.kept_stride[i], rest /= r.kept_size[i];
+               Growing<Sum> grown[kColumns];
+               for (int64_t k = 0; k < n; ++k) grown[k] = {start<kind, T, Sum>(), -INFINITY};
+               int64_t index[kMaxRank] = {};
+               const int inner = r.gone - 1;
+               const int64_t length = r.gone ? r.gone_size[inner] : 1,
+                             step = r.gone ? r.gone_stride[inner] : 0;
+               for (int64_t done = 0; done < r.terms; done += length) {
+                 const T* at = data<T>(*s.src) + from;
+                 for (int64_t i = 0; i < length; ++i, at += step)
+                   for (int64_t k = 0; k < n; ++k)
+                     add<kind, Sum, Term>(grown[k], static_cast<Term>(static_cast<Wide<T>>(at[k])));
+                 for (int i = inner - 1; i >= 0; --i) {
+                   from += r.gone_stride[i];
+                   if (++index[i] < r.gone_size[i]) break;
+                   from -= r.gone_stride[i] * r.gone_size[i], index[i] = 0;
+                 }
+               }
+               T* to = mutable_data<T>(*s.dst) + u / pieces * run + first;
+               for (int64_t k = 0; k < n; ++k) {
+                 const Sum v = finish<kind>(grown[k], r.terms);
+                 if constexpr (is_real_type<T>) to[k] = from_double<T>(v);
+                 else
+                   to[k] = is(*s.dst, DType::boolean) ? static_cast<T>(v != 0) : static_cast<T>(v);
+               }
+             }
+           });
 }
 
 const char* reject_reduce(const Step& s) {
@@ -298,9 +329,11 @@ void run_reduce(const Step& s, const Context& context) noexcept {
 const char* reject_norm(const Step& s) {
   if (!is_real_number(*s.src)) return "src is not floating point";
   for (int i = 1; i < s.sources; ++i)
-    if (has(s, i) && (s.src[i].dtype != s.src->dtype || s.src[i].scale)) return "scale or bias is not of the type of src";
+    if (has(s, i) && (s.src[i].dtype != s.src->dtype || s.src[i].scale))
+      return "scale or bias is not of the type of src";
   for (int i = 1; i < s.destinations; ++i)
-    if (s.dst[i].dtype && !is(s.dst[i], DType::f32) && !is(s.dst[i], DType::f64)) return "a statistic is neither f32 nor f64";
+    if (s.dst[i].dtype && !is(s.dst[i], DType::f32) && !is(s.dst[i], DType::f64))
+      return "a statistic is neither f32 nor f64";
   return reject_numbers(s);
 }
 float cost_norm(const Step& s) { return 100 + 6 * static_cast<float>(count(*s.src)); }
@@ -341,18 +374,21 @@ void run_norm(const Step& s, const Context& context) noexcept {
         for (int64_t i = 0; centred && i < n; ++i) sum += at(x + i);
         const double mean = sum / static_cast<double>(n);
         for (int64_t i = 0; i < n; ++i) squares += (at(x + i) - mean) * (at(x + i) - mean);
-        const double inverse = 1 / __builtin_sqrt(squares / static_cast<double>(n) + static_cast<double>(a.epsilon));
+        const double inverse =
+            1 / __builtin_sqrt(squares / static_cast<double>(n) + static_cast<double>(a.epsilon));
         if (centred) statistic(1, r, mean);
         statistic(centred ? 2 : 1, r, inverse);
         for (int64_t first = 0; first < n; first += row) {
           int64_t rest = (r * n + first) / row, of_scale = 0, of_bias = 0;
           for (int k = src.rank - 2; k >= 0; --k) {
-            of_scale += rest % src.size[k] * scale.stride[k], of_bias += rest % src.size[k] * bias.stride[k];
+            of_scale += rest % src.size[k] * scale.stride[k],
+                of_bias += rest % src.size[k] * bias.stride[k];
             rest /= src.size[k];
           }
           const int last = src.rank - 1;
           for (int64_t i = 0; i < row; ++i) {
-            double v = (at(x + first + i) - mean) * inverse * at(data<T>(*scale.o) + of_scale + i * scale.stride[last]);
+            double v = (at(x + first + i) - mean) * inverse *
+                       at(data<T>(*scale.o) + of_scale + i * scale.stride[last]);
             if (bias.o) v += at(data<T>(*bias.o) + of_bias + i * bias.stride[last]);
             mutable_data<T>(*s.dst)[r * n + first + i] = from_double<T>(v);
           }
@@ -362,15 +398,16 @@ void run_norm(const Step& s, const Context& context) noexcept {
   });
 }
 
-#define TENON_SCAN(op_, name_, reject_, cost_, run_)                                                                                        \
-  {                                                                                                                                         \
-    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = plain, .cost = cost_, .pack = nullptr, \
-    .run = run_                                                                                                                             \
+#define TENON_SCAN(op_, name_, reject_, cost_, run_)                                        \
+  {                                                                                         \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, \
+    .needs = plain, .cost = cost_, .pack = nullptr, .run = run_                             \
   }
 
 const Kernel kKernels[] = {
     TENON_SCAN("cum_sum", "cum_sum_any_lines", reject_cumulate, cost_cumulate, run_cumulate<false>),
-    TENON_SCAN("cum_prod", "cum_prod_any_lines", reject_cumulate, cost_cumulate, run_cumulate<true>),
+    TENON_SCAN("cum_prod", "cum_prod_any_lines", reject_cumulate, cost_cumulate,
+               run_cumulate<true>),
     TENON_SCAN("hardmax", "hardmax_any_lines", reject_hardmax, cost_lines, run_hardmax),
     TENON_SCAN("arg_max", "arg_max_any_lines", reject_numbers, cost_lines, run_arg<true>),
     TENON_SCAN("arg_min", "arg_min_any_lines", reject_numbers, cost_lines, run_arg<false>),

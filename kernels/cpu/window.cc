@@ -1,5 +1,6 @@
-// Ops that move a window over an image, for any number type: max_pool with indices or of other types than f32, average_pool of other
-// types, lp_pool, max_unpool, columns_to_image. Plain operands without gaps, any number of spatial axes. Sums are double, of the few terms of
+// Ops that move a window over an image, for any number type: max_pool with indices or of other
+// types than f32, average_pool of other types, lp_pool, max_unpool, columns_to_image. Plain
+// operands without gaps, any number of spatial axes. Sums are double, of the few terms of
 // columns_to_image float for f32.
 #include <cmath>
 #include <limits>
@@ -24,7 +25,8 @@ Needs plain(const Step&) { return {}; }
 // ---- pools
 struct Geometry {
   int axes;
-  int64_t src[kMaxRank], dst[kMaxRank], taps[kMaxRank], stride[kMaxRank], dilation[kMaxRank], before[kMaxRank], after[kMaxRank], step[kMaxRank];
+  int64_t src[kMaxRank], dst[kMaxRank], taps[kMaxRank], stride[kMaxRank], dilation[kMaxRank],
+      before[kMaxRank], after[kMaxRank], step[kMaxRank];
   int64_t plane = 1, results = 1, window = 1;
 
   explicit Geometry(const Step& s) : axes(s.src->rank - 2) {
@@ -32,13 +34,15 @@ struct Geometry {
     for (int i = axes - 1; i >= 0; --i) {
       const auto k = static_cast<size_t>(i);
       src[i] = s.src->size[2 + i], dst[i] = s.dst->size[2 + i], taps[i] = a.kernel_shape[k];
-      stride[i] = a.stride(k), dilation[i] = a.dilation(k), before[i] = a.before(k, src[i], taps[i]), after[i] = a.after(k, src[i], taps[i]);
+      stride[i] = a.stride(k), dilation[i] = a.dilation(k),
+      before[i] = a.before(k, src[i], taps[i]), after[i] = a.after(k, src[i], taps[i]);
       step[i] = plane, plane *= src[i], results *= dst[i], window *= taps[i];
     }
   }
 };
 
-// Along an axis the taps of one result that fall on src: the place of the first and how many; and how many fall on src or on its pads.
+// Along an axis the taps of one result that fall on src: the place of the first and how many; and
+// how many fall on src or on its pads.
 struct Along {
   int64_t first, count, padded;
 };
@@ -47,7 +51,8 @@ Along along(const Geometry& g, int i, int64_t result) {
   if (origin >= 0 && origin + (g.taps[i] - 1) * d < g.src[i]) return {origin, g.taps[i], g.taps[i]};
   const int64_t begin = origin < 0 ? ceil_div(-origin, d) : 0;
   const int64_t end = smaller(g.taps[i], origin < g.src[i] ? ceil_div(g.src[i] - origin, d) : 0);
-  return {origin + begin * d, larger(int64_t{0}, end - begin), smaller(g.taps[i], larger(int64_t{0}, ceil_div(g.src[i] + g.after[i] - origin, d)))};
+  return {origin + begin * d, larger(int64_t{0}, end - begin),
+          smaller(g.taps[i], larger(int64_t{0}, ceil_div(g.src[i] + g.after[i] - origin, d)))};
 }
 
 // The taps of one result after the other, along a row of them.
@@ -88,7 +93,8 @@ struct Taps {
 
 const char* reject_pool(const Step& s) {
   if (!is_number(*s.src)) return "src is of no number of 8 bits or more";
-  if (!same_scale(*s.src, *s.dst) || s.src->dtype != s.dst->dtype) return "src and dst are stored in different ways";
+  if (!same_scale(*s.src, *s.dst) || s.src->dtype != s.dst->dtype)
+    return "src and dst are stored in different ways";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
 }
@@ -96,25 +102,29 @@ const char* reject_real_pool(const Step& s) {
   if (!is_real_number(*s.src)) return "src is not floating point";
   return reject_pool(s);
 }
-float cost_pool(const Step& s) { return 100 + 2 * static_cast<float>(count(*s.dst)) * static_cast<float>(4 + Geometry(s).window); }
+float cost_pool(const Step& s) {
+  return 100 + 2 * static_cast<float>(count(*s.dst)) * static_cast<float>(4 + Geometry(s).window);
+}
 
 // Calls body(plane, result, taps) for all results.
 template <class Body>
 void results(const Step& s, const Geometry& g, const Context& context, const Body& body) {
   if (!g.results) return;
   const int64_t row = g.dst[g.axes - 1], rows = g.results / row;
-  parallel(context, s.src->size[0] * s.src->size[1] * rows, kChunk / (row * (g.window + 4)) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t u = begin; u < end; ++u) {
-      Taps taps(g, u % rows);
-      for (int64_t x = 0; x < row; ++x) {
-        taps.move(x);
-        body(u / rows, u * row + x, taps);
-      }
-    }
-  });
+  parallel(context, s.src->size[0] * s.src->size[1] * rows, kChunk / (row * (g.window + 4)) + 1,
+           [&](int64_t begin, int64_t end, int) {
+             for (int64_t u = begin; u < end; ++u) {
+               Taps taps(g, u % rows);
+               for (int64_t x = 0; x < row; ++x) {
+                 taps.move(x);
+                 body(u / rows, u * row + x, taps);
+               }
+             }
+           });
 }
 
-// The number that an index of max_pool has: the place of an element in src, or with the first spatial axis counted first.
+// The number that an index of max_pool has: the place of an element in src, or with the first
+// spatial axis counted first.
 int64_t index_of(const Geometry& g, int64_t plane, int64_t from, bool column_major) {
   if (!column_major) return plane * g.plane + from;
   int64_t index = 0, step = 1;
@@ -125,7 +135,8 @@ int64_t index_of(const Geometry& g, int64_t plane, int64_t from, bool column_maj
 void run_max(const Step& s, const Context& context) noexcept {
   const Geometry g(s);
   const bool column_major = attributes<Pool>(s).column_major;
-  int64_t* indices = s.destinations > 1 && s.dst[1].dtype ? mutable_data<int64_t>(s.dst[1]) : nullptr;
+  int64_t* indices =
+      s.destinations > 1 && s.dst[1].dtype ? mutable_data<int64_t>(s.dst[1]) : nullptr;
   by_number(*s.src, [&](auto t) {
     using T = decltype(t);
     T lowest;
@@ -168,11 +179,15 @@ void run_lp(const Step& s, const Context& context) noexcept {
     results(s, g, context, [&](int64_t plane, int64_t i, const Taps& taps) {
       const T* src = data<T>(*s.src) + plane * g.plane;
       double sum = 0;
-      const auto x = [&](int64_t at) { return std::fabs(static_cast<double>(static_cast<Wide<T>>(src[at]))); };
+      const auto x = [&](int64_t at) {
+        return std::fabs(static_cast<double>(static_cast<Wide<T>>(src[at])));
+      };
       if (p == 1) taps.walk([&](int64_t at) { sum += x(at); });
       else if (p == 2) taps.walk([&](int64_t at) { sum += x(at) * x(at); });
       else taps.walk([&](int64_t at) { sum += std::pow(x(at), static_cast<double>(p)); });
-      const double root = p == 1 ? sum : p == 2 ? __builtin_sqrt(sum) : std::pow(sum, 1 / static_cast<double>(p));
+      const double root = p == 1   ? sum
+                          : p == 2 ? __builtin_sqrt(sum)
+                                   : std::pow(sum, 1 / static_cast<double>(p));
       mutable_data<T>(*s.dst)[i] = from_double<T>(root);
     });
   });
@@ -181,18 +196,21 @@ void run_lp(const Step& s, const Context& context) noexcept {
 // ---- max_unpool
 const char* reject_unpool(const Step& s) {
   if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
-  if (s.src->scale || s.dst->scale || s.src->dtype != s.dst->dtype) return "an operand is quantised";
+  if (s.src->scale || s.dst->scale || s.src->dtype != s.dst->dtype)
+    return "an operand is quantised";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
 }
 float cost_unpool(const Step& s) {
-  return 100 + 3 * static_cast<float>(count(*s.src)) + static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes;
+  return 100 + 3 * static_cast<float>(count(*s.src)) +
+         static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes;
 }
 
 void fill_zero(const Operand& o, const Context& context) {
   const int64_t bytes = count(o) * element_bytes(o), piece = 65536;
   parallel(context, ceil_div(bytes, piece), 1, [&](int64_t begin, int64_t end, int) {
-    std::memset(mutable_data<char>(o) + begin * piece, 0, static_cast<size_t>(smaller(bytes, end * piece) - begin * piece));
+    std::memset(mutable_data<char>(o) + begin * piece, 0,
+                static_cast<size_t>(smaller(bytes, end * piece) - begin * piece));
   });
 }
 
@@ -200,11 +218,14 @@ void run_unpool(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<MaxUnpool>(s);
   const Operand &src = *s.src, &dst = *s.dst;
   const auto spatial = static_cast<size_t>(src.rank - 2);
-  const auto entry = [](const auto& list, size_t i, int64_t absent) { return list.empty() ? absent : list[i]; };
+  const auto entry = [](const auto& list, size_t i, int64_t absent) {
+    return list.empty() ? absent : list[i];
+  };
   int64_t image[kMaxRank] = {src.size[0], src.size[1]}, elements = src.size[0] * src.size[1];
   bool same = true;
   for (size_t i = 0; i < spatial; ++i) {
-    image[2 + i] = (src.size[2 + i] - 1) * entry(a.strides, i, 1) - entry(a.pads, i, 0) - entry(a.pads, spatial + i, 0) + a.kernel_shape[i];
+    image[2 + i] = (src.size[2 + i] - 1) * entry(a.strides, i, 1) - entry(a.pads, i, 0) -
+                   entry(a.pads, spatial + i, 0) + a.kernel_shape[i];
     elements *= image[2 + i];
   }
   for (int k = 0; k < src.rank; ++k) same &= image[k] == dst.size[k];
@@ -213,12 +234,16 @@ void run_unpool(const Step& s, const Context& context) noexcept {
   by_width(element_bytes(dst), [&](auto t) {
     using T = decltype(t);
     for (int64_t i = 0, n = count(src); i < n; ++i) {
-      if (indices[i] < 0 || indices[i] >= elements) return context.fault(context, "an index of max_unpool lies outside the image", indices[i], elements);
+      if (indices[i] < 0 || indices[i] >= elements)
+        return context.fault(context, "an index of max_unpool lies outside the image", indices[i],
+                             elements);
       int64_t to = same ? indices[i] : 0, rest = indices[i];
       for (int k = src.rank - 1; !same && k >= 0; --k) {
         const int64_t at = rest % image[k];
         rest /= image[k];
-        if (at >= dst.size[k]) return context.fault(context, "the shape of max_unpool is smaller than the image", dst.size[k], image[k]);
+        if (at >= dst.size[k])
+          return context.fault(context, "the shape of max_unpool is smaller than the image",
+                               dst.size[k], image[k]);
         to += at * dst.stride[k];
       }
       mutable_data<T>(dst)[to] = data<T>(src)[i];
@@ -228,7 +253,8 @@ void run_unpool(const Step& s, const Context& context) noexcept {
 
 // ---- columns_to_image: an image of a channel collects in scratch
 const char* reject_columns(const Step& s) {
-  if (!is_number(*s.src) || s.src->scale || s.dst->scale) return "src is quantised, or of no number of 8 bits or more";
+  if (!is_number(*s.src) || s.src->scale || s.dst->scale)
+    return "src is quantised, or of no number of 8 bits or more";
   if (!is(s.src[1], DType::s64) || !is(s.src[2], DType::s64)) return "the sizes are not s64";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
@@ -247,70 +273,85 @@ void run_columns(const Step& s, const Context& context) noexcept {
   int64_t places[kMaxRank], before[kMaxRank], taps = 1, standing = 1;
   for (int i = 0; i < axes; ++i) {
     const auto k = static_cast<size_t>(i);
-    if (block[i] <= 0) return context.fault(context, "the block of columns_to_image has elements", block[i], 1);
+    if (block[i] <= 0)
+      return context.fault(context, "the block of columns_to_image has elements", block[i], 1);
     before[i] = a.pads.empty() ? 0 : a.pads[k];
     const int64_t pads = a.pads.empty() ? 0 : a.pads[k] + a.pads[static_cast<size_t>(axes) + k];
     places[i] = larger((image[i] + pads - a.extent(k, block[i])) / a.stride(k) + 1, int64_t{0});
     taps *= block[i], standing *= places[i];
   }
-  if (standing != src.size[2]) return context.fault(context, "the columns are as many as the places of the block", src.size[2], standing);
-  if (src.size[1] % taps) return context.fault(context, "the channels of the columns are a multiple of the block", src.size[1], taps);
+  if (standing != src.size[2])
+    return context.fault(context, "the columns are as many as the places of the block", src.size[2],
+                         standing);
+  if (src.size[1] % taps)
+    return context.fault(context, "the channels of the columns are a multiple of the block",
+                         src.size[1], taps);
   const int64_t channels = src.size[1] / taps, plane = count(dst, 2, dst.rank);
   by_number(src, [&](auto t) {
     using T = decltype(t);
-    using Sum = std::conditional_t<std::is_same_v<T, float>, float, std::conditional_t<is_real_type<T>, double, uint64_t>>;
-    parallel(context, src.size[0] * channels, kChunk / (taps * standing + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
-      Sum* sums = reinterpret_cast<Sum*>(context.worker_scratch + worker * context.worker_stride);
-      for (int64_t c = begin; c < end; ++c) {
-        for (int64_t i = 0; i < plane; ++i) sums[i] = 0;
-        for (int64_t tap = 0; tap < taps; ++tap) {
-          int64_t inside[kMaxRank], rest = tap;
-          for (int i = axes - 1; i >= 0; --i) inside[i] = rest % block[i] * a.dilation(static_cast<size_t>(i)) - before[i], rest /= block[i];
-          const T* from = data<T>(src) + (c * taps + tap) * standing;
-          const int last = axes - 1;
-          const int64_t stride = a.stride(static_cast<size_t>(last)), row = places[last];
-          for (int64_t r = 0; row && r < standing / row; ++r, from += row) {
-            int64_t to = 0, left = r, step = image[last];
-            bool within = true;
-            for (int i = last - 1; i >= 0; --i) {
-              const int64_t at = left % places[i] * a.stride(static_cast<size_t>(i)) + inside[i];
-              left /= places[i];
-              within &= at >= 0 && at < image[i];
-              to += at * step, step *= image[i];
-            }
-            if (!within) continue;
-            const int64_t first = inside[last] < 0 ? ceil_div(-inside[last], stride) : 0;
-            const int64_t end = smaller(row, ceil_div(image[last] - inside[last], stride));
-            Sum* at = sums + to + first * stride + inside[last];
-            const auto add = [&](auto step) {
-              for (int64_t x = 0; x < end - first; ++x) at[x * step] += static_cast<Sum>(static_cast<Wide<T>>(from[first + x]));
-            };
-            if (stride == 1) add(std::integral_constant<int64_t, 1>());
-            else add(stride);
-          }
-        }
-        T* out = mutable_data<T>(dst) + c * plane;
-        for (int64_t i = 0; i < plane; ++i) {
-          if constexpr (is_real_type<T>) out[i] = from_double<T>(sums[i]);
-          else out[i] = static_cast<T>(sums[i]);
-        }
-      }
-    });
+    using Sum = std::conditional_t<std::is_same_v<T, float>, float,
+                                   std::conditional_t<is_real_type<T>, double, uint64_t>>;
+    parallel(context, src.size[0] * channels, kChunk / (taps * standing + 1) + 1,
+             [&](int64_t begin, int64_t end, int worker) {
+               Sum* sums =
+                   reinterpret_cast<Sum*>(context.worker_scratch + worker * context.worker_stride);
+               for (int64_t c = begin; c < end; ++c) {
+                 for (int64_t i = 0; i < plane; ++i) sums[i] = 0;
+                 for (int64_t tap = 0; tap < taps; ++tap) {
+                   int64_t inside[kMaxRank], rest = tap;
+                   for (int i = axes - 1; i >= 0; --i)
+                     inside[i] = rest % block[i] * a.dilation(static_cast<size_t>(i)) - before[i],
+                     rest /= block[i];
+                   const T* from = data<T>(src) + (c * taps + tap) * standing;
+                   const int last = axes - 1;
+                   const int64_t stride = a.stride(static_cast<size_t>(last)), row = places[last];
+                   for (int64_t r = 0; row && r < standing / row; ++r, from += row) {
+                     int64_t to = 0, left = r, step = image[last];
+                     bool within = true;
+                     for (int i = last - 1; i >= 0; --i) {
+                       const int64_t at =
+                           left % places[i] * a.stride(static_cast<size_t>(i)) + inside[i];
+                       left /= places[i];
+                       within &= at >= 0 && at < image[i];
+                       to += at * step, step *= image[i];
+                     }
+                     if (!within) continue;
+                     const int64_t first = inside[last] < 0 ? ceil_div(-inside[last], stride) : 0;
+                     const int64_t end = smaller(row, ceil_div(image[last] - inside[last], stride));
+                     Sum* at = sums + to + first * stride + inside[last];
+                     const auto add = [&](auto step) {
+                       for (int64_t x = 0; x < end - first; ++x)
+                         at[x * step] += static_cast<Sum>(static_cast<Wide<T>>(from[first + x]));
+                     };
+                     if (stride == 1) add(std::integral_constant<int64_t, 1>());
+                     else add(stride);
+                   }
+                 }
+                 T* out = mutable_data<T>(dst) + c * plane;
+                 for (int64_t i = 0; i < plane; ++i) {
+                   if constexpr (is_real_type<T>) out[i] = from_double<T>(sums[i]);
+                   else out[i] = static_cast<T>(sums[i]);
+                 }
+               }
+             });
   });
 }
 
-#define TENON_WINDOW(op_, name_, reject_, needs_, cost_, run_)                                                                               \
-  {                                                                                                                                          \
-    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, .needs = needs_, .cost = cost_, .pack = nullptr, \
-    .run = run_                                                                                                                              \
+#define TENON_WINDOW(op_, name_, reject_, needs_, cost_, run_)                              \
+  {                                                                                         \
+    .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject_, \
+    .needs = needs_, .cost = cost_, .pack = nullptr, .run = run_                            \
   }
 
 const Kernel kKernels[] = {
     TENON_WINDOW("max_pool", "max_pool_any_windows", reject_pool, plain, cost_pool, run_max),
-    TENON_WINDOW("average_pool", "average_pool_real_windows", reject_real_pool, plain, cost_pool, run_average),
+    TENON_WINDOW("average_pool", "average_pool_real_windows", reject_real_pool, plain, cost_pool,
+                 run_average),
     TENON_WINDOW("lp_pool", "lp_pool_real_windows", reject_real_pool, plain, cost_pool, run_lp),
-    TENON_WINDOW("max_unpool", "max_unpool_any_places", reject_unpool, plain, cost_unpool, run_unpool),
-    TENON_WINDOW("columns_to_image", "columns_to_image_any_taps", reject_columns, needs_columns, cost_columns, run_columns),
+    TENON_WINDOW("max_unpool", "max_unpool_any_places", reject_unpool, plain, cost_unpool,
+                 run_unpool),
+    TENON_WINDOW("columns_to_image", "columns_to_image_any_taps", reject_columns, needs_columns,
+                 cost_columns, run_columns),
 };
 
 }  // namespace

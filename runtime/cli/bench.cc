@@ -162,7 +162,9 @@ int bench(const Bench& b) {
     out["precision"] = b.model.precision;
     out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes},
                    {"plan_ms", t.plan}, {"pack_ms", t.pack},   {"first_run_ms", first_ms}};
-    if (share) out["reference"] = {{"steps", share->by_reference}, {"of", share->steps}, {"share", share->share}};
+    if (share)
+      out["reference"] = {
+          {"steps", share->by_reference}, {"of", share->steps}, {"share", share->share}};
     std::printf("%s\n", out.dump().c_str());
     return kGood;
   }

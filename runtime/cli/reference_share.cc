@@ -26,7 +26,8 @@ std::optional<ReferenceShare> reference_share(const Model& model, Session& sessi
   }
   out.share = all > 0 ? slow / all : 0;
   std::vector<std::pair<std::string, int>> sorted(ops.begin(), ops.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   for (const auto& [op, count] : sorted) {
     if (!out.ops.empty()) out.ops += ", ";
     out.ops += count > 1 ? op + " " + std::to_string(count) : op;
@@ -36,7 +37,8 @@ std::optional<ReferenceShare> reference_share(const Model& model, Session& sessi
 
 std::string text(const ReferenceShare& s) {
   if (!s.by_reference) return "no step runs by the reference";
-  std::string out = std::to_string(s.by_reference) + " of " + std::to_string(s.steps) + " steps run by the reference and take " +
+  std::string out = std::to_string(s.by_reference) + " of " + std::to_string(s.steps) +
+                    " steps run by the reference and take " +
                     number_text("%.0f %%", 100 * s.share) + " of the time";
   if (!s.ops.empty()) out += ": " + s.ops;
   return out;

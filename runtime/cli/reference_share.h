@@ -14,8 +14,8 @@ struct ReferenceShare {
   std::string ops;   // "scatter_nd 18, conv_transpose"
 };
 
-// Profiles one run on the bound inputs where the plan has steps that run by the reference. No value where there is no plan, or where a
-// sealed model does not let its plan be looked at.
+// Profiles one run on the bound inputs where the plan has steps that run by the reference. No value
+// where there is no plan, or where a sealed model does not let its plan be looked at.
 std::optional<ReferenceShare> reference_share(const Model& model, Session& session);
 // "19 of 140 steps run by the reference and take 95 % of the time: scatter_nd 18, conv_transpose".
 std::string text(const ReferenceShare& share);

@@ -130,7 +130,8 @@ int run(const Run& r) {
     if (r.top > 0 && out[i].container == Container::tensor && out[i].dtype != DType::string) show_top(out[i], r.top, labels);
     else show(out[i]);
   }
-  if (const auto share = reference_share(model, session); share && share->by_reference) std::printf("note: %s\n", text(*share).c_str());
+  if (const auto share = reference_share(model, session); share && share->by_reference)
+    std::printf("note: %s\n", text(*share).c_str());
   return kGood;
 }
 

@@ -23,7 +23,8 @@ Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : fra
       const Place& p = plan->operands[s.first_operand + s.sources + k].place;
       late |= p.kind == Place::late || (p.kind == Place::output && frame_.is_provided(p.index));
     }
-    const bool sizes = std::any_of(s.kernels.begin(), s.kernels.end(), [](const Kernel* k) { return k->size != nullptr; });
+    const bool sizes = std::any_of(s.kernels.begin(), s.kernels.end(),
+                                   [](const Kernel* k) { return k->size != nullptr; });
     plain_.push_back(!s.kernels.empty() && !s.sized_by_data && !late && !sizes);
     branches_.emplace_back();
     for (const auto& sub : s.subplans) branches_.back().push_back(std::make_unique<Executor>(sub, memory_limit));
@@ -156,7 +157,9 @@ bool Executor::size_by_kernel(int step, Faulting& context) {
     // What the kernel has left in scratch is lost where a later step needs more of it.
     const int64_t grown = frame_.counters().grown;
     for (int k = 0; k < p.destinations; ++k)
-      if (const PlannedOperand& o = frame_.plan().operands[p.first_operand + p.sources + k]; o.value != kNone) frame_.decide(o, s.dst[k].size);
+      if (const PlannedOperand& o = frame_.plan().operands[p.first_operand + p.sources + k];
+          o.value != kNone)
+        frame_.decide(o, s.dst[k].size);
     again = frame_.counters().grown != grown;
   }
   return true;

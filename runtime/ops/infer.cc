@@ -349,8 +349,9 @@ std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::ve
   return emit(std::move(n));
 }
 
-std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents,
-                                 const Graph& sizes, const std::vector<const void*>& reals) {
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs,
+                                 const std::vector<std::vector<Dim>>& contents, const Graph& sizes,
+                                 const std::vector<const void*>& reals) {
   Graph g(sizes, "");
   Node copy = node;
   for (size_t i = 0; i < node.inputs.size(); ++i) {

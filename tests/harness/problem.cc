@@ -293,7 +293,8 @@ class Checker {
     for (size_t i = n.inputs.size(); i < operands(); ++i) {
       if (!there(i) || type(i).shape.known()) continue;
       Type t = type(i);
-      for (int k = 0; k < t.shape.rank(); ++k) t.shape[k] = expected_.out[i - n.inputs.size()].shape[static_cast<size_t>(k)];
+      for (int k = 0; k < t.shape.rank(); ++k)
+        t.shape[k] = expected_.out[i - n.inputs.size()].shape[static_cast<size_t>(k)];
       t.layout = v.layouts[i];
       b.operands[i] = operand(t, geometry(t, *known_.graph.extents), false);
     }
@@ -479,7 +480,8 @@ class Checker {
         k.size(b.step, crew);
         for (size_t i = sources; i < operands(); ++i)
           for (size_t axis = 0; there(i) && axis < expected_.out[i - sources].shape.size(); ++axis)
-            if (b.operands[i].size[axis] != expected_.out[i - sources].shape[axis]) return fail(where + " finds another size");
+            if (b.operands[i].size[axis] != expected_.out[i - sources].shape[axis])
+              return fail(where + " finds another size");
       }
       k.run(b.step, crew);
       if (!crew.fault_said.empty()) return fail(where + " refuses its sources: " + crew.fault_said);

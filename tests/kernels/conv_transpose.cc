@@ -33,7 +33,12 @@ TEST(ConvTransposeKernels, agree) {
     // What only columns take: groups of any size, three axes, weights that come while running.
     const int64_t groups = r.in(1, 4), each = r.in(1, 9);
     const size_t spatial_axes = static_cast<size_t>(r.in(1, 3));
-    Convolution c{r.in(1, 2), groups * r.in(1, 9), groups * each, groups, spatial(r, spatial_axes, 1, 5), spatial(r, spatial_axes, 1, 3)};
+    Convolution c{r.in(1, 2),
+                  groups * r.in(1, 9),
+                  groups * each,
+                  groups,
+                  spatial(r, spatial_axes, 1, 5),
+                  spatial(r, spatial_axes, 1, 3)};
     c.in.back() = std::max<int64_t>(n, 1);
     Problem any = transposed(r, c);
     any.sources[1].constant = r.chance(0.5);

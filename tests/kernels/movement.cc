@@ -114,7 +114,8 @@ void check_rest(int64_t n, Random& r) {
   check_move("center_crop_pad", CenterCropPad{}, {src, integers(sizes)});
   check_move("center_crop_pad", CenterCropPad{{axis - rank}}, {src, integers({r.in(0, 9)})});
   const int64_t block = r.in(1, 3);
-  check_move("space_to_depth", DepthToSpace{block}, {any(r, {r.in(1, 2), r.in(1, 4), block * r.in(1, 3), block * n})});
+  check_move("space_to_depth", DepthToSpace{block},
+             {any(r, {r.in(1, 2), r.in(1, 4), block * r.in(1, 3), block * n})});
   check_move("depth_to_space", DepthToSpace{block, r.pick({BlockOrder::dcr, BlockOrder::crd})},
              {any(r, {r.in(1, 2), block * block * r.in(1, 4), r.in(1, 4), n})});
 }

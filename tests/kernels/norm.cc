@@ -13,7 +13,11 @@ TEST(NormKernels, agree) {
     check(Problem{"rms_norm", LayerNorm{.axis = axis}, sources, {}, {}, 1 + statistics});
     if (r.chance(0.6)) sources.push_back(constant(f32(part)));
     check(Problem{"layer_norm", LayerNorm{.axis = axis}, sources, {}, {}, 1 + 2 * statistics});
-    check("lrn", Lrn{.size = r.in(1, 6), .alpha = 0.1f, .beta = r.pick({0.75f, 0.5f}), .bias = r.pick({1.f, 2.f})},
+    check("lrn",
+          Lrn{.size = r.in(1, 6),
+              .alpha = 0.1f,
+              .beta = r.pick({0.75f, 0.5f}),
+              .bias = r.pick({1.f, 2.f})},
           {f32({m, r.in(1, 9), r.in(1, 3), n}, -3, 5)});
     const int64_t groups = r.in(0, 3), channels = r.in(1, 3) * std::max<int64_t>(groups, 1);
     check("group_norm", GroupNorm{.num_groups = groups},

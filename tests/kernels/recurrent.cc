@@ -7,7 +7,10 @@ namespace {
 
 Problem network(Random& r, std::string_view op, int64_t hidden) {
   const bool lstm = op == "lstm";
-  const int64_t gates = lstm ? 4 : op == "gru" ? 3 : 1, steps = r.in(0, 7), batch = r.in(1, 11), inputs = r.in(1, 40);
+  const int64_t gates = lstm          ? 4
+                        : op == "gru" ? 3
+                                      : 1,
+                steps = r.in(0, 7), batch = r.in(1, 11), inputs = r.in(1, 40);
   Recurrent a;
   a.direction = r.pick({Direction::forward, Direction::reverse, Direction::bidirectional});
   a.clip = r.chance(0.3) ? 0.5f : 0;
@@ -18,8 +21,12 @@ Problem network(Random& r, std::string_view op, int64_t hidden) {
     const int64_t each = lstm ? 3 : op == "gru" ? 2 : 1;
     for (int64_t i = 0; i < d * each; ++i)
       if (each > 1 && i % each == 0) a.activations.push_back(r.pick({"Sigmoid", "HardSigmoid"}));
-      else a.activations.push_back(r.pick({"Sigmoid", "Tanh", "Relu", "Softsign", "Softplus", "Affine", "LeakyRelu", "ThresholdedRelu", "ScaledTanh", "HardSigmoid", "Elu"}));
-    for (int64_t i = r.in(0, 3); i > 0; --i) a.activation_alpha.push_back(0.5f), a.activation_beta.push_back(0.25f);
+      else
+        a.activations.push_back(
+            r.pick({"Sigmoid", "Tanh", "Relu", "Softsign", "Softplus", "Affine", "LeakyRelu",
+                    "ThresholdedRelu", "ScaledTanh", "HardSigmoid", "Elu"}));
+    for (int64_t i = r.in(0, 3); i > 0; --i)
+      a.activation_alpha.push_back(0.5f), a.activation_beta.push_back(0.25f);
     if (!a.clip) a.clip = 2;
   }
   Problem p{
