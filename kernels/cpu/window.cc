@@ -28,6 +28,9 @@ struct Geometry {
   int64_t src[kMaxRank], dst[kMaxRank], taps[kMaxRank], stride[kMaxRank], dilation[kMaxRank],
       before[kMaxRank], after[kMaxRank], step[kMaxRank];
   int64_t plane = 1, results = 1, window = 1;
+  // Offsets of the taps of a window that lies in src, in row-major order, where they are few.
+  static constexpr int64_t kFewTaps = 64;
+  int64_t offset[kFewTaps];
 
   explicit Geometry(const Step& s) : axes(s.src->rank - 2) {
     const Pool& a = attributes<Pool>(s);
@@ -37,6 +40,14 @@ struct Geometry {
       stride[i] = a.stride(k), dilation[i] = a.dilation(k),
       before[i] = a.before(k, src[i], taps[i]), after[i] = a.after(k, src[i], taps[i]);
       step[i] = plane, plane *= src[i], results *= dst[i], window *= taps[i];
+    }
+    for (int64_t t = 0; window <= kFewTaps && t < window; ++t) {
+      int64_t rest = t;
+      offset[t] = 0;
+      for (int i = axes - 1; i >= 0; --i) {
+        offset[t] += rest % taps[i] * dilation[i] * step[i];
+        rest /= taps[i];
+      }
     }
   }
 };
@@ -80,6 +91,10 @@ struct Taps {
     const int64_t n = axis[last].count, d = g.dilation[last];
     int64_t index[kMaxRank] = {}, at = 0;
     for (int i = 0; i <= last; ++i) at += axis[i].first * g.step[i];
+    if (g.window <= Geometry::kFewTaps && inside() == g.window) {
+      for (int64_t t = 0; t < g.window; ++t) body(at + g.offset[t]);
+      return;
+    }
     for (int64_t r = rows; r > 0; --r) {
       for (int64_t x = 0; x < n; ++x) body(at + x * d);
       for (int i = last - 1; i >= 0; --i) {
