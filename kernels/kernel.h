@@ -123,6 +123,9 @@ struct Kernel {
   // The same for the part that indices [begin, end) of the first axis of source 1 make; that operand's data begin at index `begin`.
   // Parts may come in any order, and at once. Null where Needs::pack_grain is 0.
   void (*pack_rows)(const Step&, int64_t begin, int64_t end, void* packed) = nullptr;
+  // Of an op whose result is as large as data decide, before each run: sets the sizes of dst that the types do not tell. What it finds
+  // may stay in Context::scratch for `run`. Null where inference tells all sizes.
+  void (*size)(const Step&, const Context&) noexcept = nullptr;
   void (*run)(const Step&, const Context&) noexcept;
 };
 

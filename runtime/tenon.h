@@ -276,7 +276,7 @@ class Session {
   // State: outputs that become inputs of the next run. Tied inputs are not bound. The first run after this call, or after reset_state,
   // starts from zeros: of no size along axes that change from run to run, else as large as the other inputs say (1 where they do not).
   // What only grows by appending (a key-value cache) stays where it is, in memory that grows by doubling: its output has a shape but
-  // no data, and `state` copies it out. Any other state swaps two buffers. No run copies state but one that needs larger memory.
+  // no data, and `state` copies it out. A cache that a scatter updates stays too; a failed run may have written it. Others swap buffers.
   void tie(const std::string& output, const std::string& input);
   // All of Model::ties.
   void tie();

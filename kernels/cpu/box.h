@@ -78,12 +78,13 @@ void copy_box(const Box& b, const T* src, T* dst, const Context& context) {
     *dst = *src;
     return;
   }
-  // A plane is transposed when src is contiguous along an axis that is not the last.
+  // A plane is transposed when src is contiguous along an axis that is not the last, and not too
+  // short for that.
   const int last = b.rank - 1;
   int across = -1;
   if (b.src[last] != 1 && b.src[last] != 0)
     for (int i = 0; i < last; ++i)
-      if (b.src[i] == 1 && b.size[i] > 1) across = i;
+      if (b.src[i] == 1 && b.size[i] > 3) across = i;
   int64_t units = 1, each = b.size[last];
   for (int i = 0; i < last; ++i)
     if (i != across) units *= b.size[i];

@@ -1,7 +1,17 @@
-// conv_transpose of f32 over channel blocks. Tolerance 2e-5 of the largest result.
-// The results whose position has one remainder by the stride meet the same taps, and neighbours among them meet neighbours of src: each
-// such phase is a convolution with stride 1, whose register tile stores every stride-th result. On an axis a phase takes the taps
-// first, first + step, ...; the source position falls by `back` from tap to tap.
+// conv_transpose of f32: over channel blocks, and over columns. Tolerance 2e-5 of the largest
+// result.
+//
+// Channel blocks take constant weights, up to two spatial axes, and groups that fill blocks. The
+// results whose position has one remainder by the stride meet the same taps, and neighbours among
+// them meet neighbours of src: each such phase is a convolution with stride 1, whose register tile
+// stores every stride-th result. On an axis a phase takes the taps first, first + step, ...; the
+// source position falls by `back` from tap to tap.
+//
+// Columns take every form, plain. The weight, transposed, times a stretch of src gives what every
+// tap of every output adds to dst, which is then added where it belongs. Neighbours in src lie
+// `stride` apart in dst: until all is added, a row of dst keeps the results of each remainder by
+// the stride side by side. Workers share images, groups, outputs, and bands of the outermost
+// spatial axis.
 #include "ops/conv_transpose.h"
 #include "kernels/cpu/conv_shape.h"
 #include "kernels/cpu/tile.h"
@@ -201,6 +211,230 @@ void run(const Step& s, const Context& context) noexcept {
   });
 }
 
+// ---- columns
+constexpr int64_t kStretch = 8 * kTileVectors * kLanes;  // elements of src
+constexpr int64_t kRows = 96;                            // outputs times taps, about
+
+struct Columns {
+  ConvShape c;
+  int64_t groups, inputs, outputs, taps;  // inputs and outputs of a group
+  int64_t block, blocks, pixels;          // block: outputs that are done together
+  int64_t cut[3];
+  int banded;  // the outermost axis, of which workers take bands
+  int64_t bands;
+
+  explicit Columns(const Step& s)
+      : c(s, s.src[0], s.src[1], *s.dst, *static_cast<const ConvTranspose*>(s.attributes)) {
+    const auto& a = *static_cast<const ConvTranspose*>(s.attributes);
+    const auto size = [](int64_t n) { return known(n) ? n : 1; };
+    groups = a.group, inputs = c.c / groups, outputs = size(s.src[1].size[1]), taps = c.window();
+    block = larger(int64_t{1}, smaller(outputs, kRows / larger(taps, int64_t{1}))),
+    blocks = ceil_div(outputs, block);
+    pixels = c.in[0] * c.in[1] * c.in[2];
+    const int spatial = s.src[0].rank - 2;
+    for (int i = 0; i < 3; ++i)
+      cut[i] = i - 3 + spatial >= 0
+                   ? a.cut_before(static_cast<size_t>(i - 3 + spatial), c.in[i], c.taps[i])
+                   : 0;
+    banded = 3 - spatial;
+    const int64_t least = 4 * (c.taps[banded] - 1) * c.dilation[banded] + 4 * c.stride[banded];
+    bands = larger(int64_t{1}, smaller(ceil_div(16, larger(int64_t{1}, c.n * groups * blocks)),
+                                       c.out[banded] / least));
+  }
+  // What lies under one index of the banded axis, in src.
+  int64_t under() const { return banded == 0 ? c.in[1] * c.in[2] : banded == 1 ? c.in[2] : 1; }
+  // The indices of src that meet a band of dst.
+  Range sources(Range band) const {
+    const int64_t before = band.begin + cut[banded] - (c.taps[banded] - 1) * c.dilation[banded];
+    const int64_t begin = larger(int64_t{0}, before > 0 ? ceil_div(before, c.stride[banded]) : 0);
+    const int64_t end =
+        smaller(c.in[banded], floor_div(band.end - 1 + cut[banded], c.stride[banded]) + 1);
+    return {begin, larger(begin, end)};
+  }
+};
+
+const char* reject_columns(const Step& s) {
+  if (const char* why = conv_reject(s)) return why;
+  if (const char* why = reject_gaps(s)) return why;
+  return epilogue_reject(s);
+}
+
+Needs needs_columns(const Step& s) {
+  if (!known(s.src[1])) return {};
+  const Columns p(s);
+  return {.worker_scratch_bytes = (p.block * p.taps * kStretch + s.src[1].size[0] * kLanes +
+                                   (known(*s.dst) ? p.c.out[2] : 0)) *
+                                  4};
+}
+
+float cost_columns(const Step& s) {
+  const Columns p(s);
+  const float columns =
+      static_cast<float>(p.c.n * p.groups * p.outputs * p.taps) * static_cast<float>(p.pixels);
+  return columns * static_cast<float>(p.inputs) * 1.2f / kMultiplyAdds + columns * 0.2f +
+         static_cast<float>(count(*s.dst)) * (p.c.stride[2] == 1 ? 0.f : 0.6f) +
+         epilogue_cost(s, count(*s.dst)) + static_cast<float>(count(*s.dst)) * 4 / kBytes + 400.f;
+}
+
+// columns[row][0 .. n) = what `n` elements of src from `first` on give to outputs times taps
+// `rows`.
+void multiply(const Step& s, const Columns& p, int64_t image, int64_t group, Range outputs,
+              int64_t first, int64_t n, float* columns, float* tail) {
+  const int64_t row = p.outputs * p.taps, rows = (outputs.end - outputs.begin) * p.taps;
+  const float* src = data(s.src[0]) + (image * p.groups + group) * p.inputs * p.pixels + first;
+  Tile t{};
+  t.first = t.last = true;
+  t.a_row = 1, t.a_k = row, t.k = t.k_last = p.inputs, t.c_row = kStretch,
+  t.c_vector = t.lanes = kLanes;
+  const auto panel = [&](const float* b, int64_t b_k, int64_t wide, float* to) {
+    t.b = b, t.b_k = b_k;
+    const int64_t tiles = ceil_div(rows, tile_rows(static_cast<int>(wide)));
+    for (int64_t i = 0; i < tiles; ++i) {
+      const Range own = piece(rows, tiles, i);
+      t.a = data(s.src[1]) + group * p.inputs * row + outputs.begin * p.taps + own.begin,
+      t.c = to + own.begin * kStretch;
+      kTiles.of[wide - 1][own.end - own.begin - 1](t);
+    }
+  };
+  const int64_t whole = n / kLanes, count = ceil_div(whole, kTileVectors);
+  for (int64_t i = 0; i < count; ++i) {
+    const Range own = piece(whole, count, i);
+    panel(src + own.begin * kLanes, p.pixels, own.end - own.begin, columns + own.begin * kLanes);
+  }
+  if (whole * kLanes == n) return;
+  for (int64_t k = 0; k < p.inputs; ++k)
+    store(tail + k * kLanes, load(src + k * p.pixels + whole * kLanes, n - whole * kLanes));
+  panel(tail, kLanes, 1, columns + whole * kLanes);
+}
+
+// Where in a row of n elements those with the remainder k by the stride begin.
+int64_t remainder_begin(int64_t n, int64_t stride, int64_t k) {
+  return k * (n / stride) + smaller(k, n % stride);
+}
+
+// Which elements of a stretch of a row of src a tap takes to a row of dst, and where the first of
+// them goes.
+struct Stretch {
+  int64_t begin, end, to;
+
+  Stretch(const Columns& p, int64_t x, int64_t run, int64_t shift, Range row) {
+    const int64_t stride = p.c.stride[2], start = x * stride + shift;
+    begin = start < row.begin ? ceil_div(row.begin - start, stride) : 0;
+    end = start < row.end ? smaller(run, ceil_div(row.end - start, stride)) : 0;
+    const int64_t first = start + begin * stride - row.begin;
+    to = begin < end ? row.begin + remainder_begin(row.end - row.begin, stride, first % stride) +
+                           first / stride
+                     : 0;
+  }
+};
+
+// Adds a row of columns, of one tap, to the plane of one output.
+void spread(const Columns& p, const float* columns, int64_t first, int64_t n, const int64_t* tap,
+            Range band, float* plane) {
+  const ConvShape& c = p.c;
+  const Range row = p.banded == 2 ? band : Range{0, c.out[2]};
+  const int64_t shift = tap[2] * c.dilation[2] - p.cut[2];
+  const Stretch whole(p, 0, c.in[2], shift, row);
+  int64_t x = first % c.in[2], y = first / c.in[2] % c.in[1], z = first / c.in[2] / c.in[1];
+  for (int64_t done = 0; done < n;) {
+    const int64_t run = smaller(n - done, c.in[2] - x);
+    const int64_t to[2] = {z * c.stride[0] + tap[0] * c.dilation[0] - p.cut[0],
+                           y * c.stride[1] + tap[1] * c.dilation[1] - p.cut[1]};
+    bool within = true;
+    for (int i = 0; i < 2; ++i)
+      within &= to[i] >= (i == p.banded ? band.begin : 0) &&
+                to[i] < (i == p.banded ? band.end : c.out[i]);
+    if (within) {
+      const Stretch own = run == c.in[2] ? whole : Stretch(p, x, run, shift, row);
+      float* out = plane + (to[0] * c.out[1] + to[1]) * c.out[2] + own.to;
+      const float* from = columns + done + own.begin;
+      vectors(larger(int64_t{0}, own.end - own.begin), [&](int64_t i, int64_t lanes) TENON_INLINE {
+        store(out + i, load(out + i, lanes) + load(from + i, lanes), lanes);
+      });
+    }
+    done += run, x = 0;
+    if (++y == c.in[1]) y = 0, ++z;
+  }
+}
+
+// The results of each remainder, which lie side by side, where they belong in rows of n elements.
+void interleave(float* rows, int64_t count, int64_t n, int64_t stride, float* spare) {
+  for (int64_t r = 0; stride > 1 && r < count; ++r, rows += n) {
+    std::memcpy(spare, rows, static_cast<size_t>(n) * sizeof(float));
+    for (int64_t k = 0; k < smaller(stride, n); ++k) {
+      const float* from = spare + remainder_begin(n, stride, k);
+      for (int64_t i = 0; k + i * stride < n; ++i) rows[k + i * stride] = from[i];
+    }
+  }
+}
+
+void finish_columns(const Step& s, const Finish& finish, int64_t channel, int64_t channels,
+                    int64_t first, int64_t n) {
+  float* to = mutable_data(*s.dst) + first;
+  const float* residual = finish.residual ? data(*finish.residual) + first : nullptr;
+  if (residual || finish.clamped)
+    vectors(n, [&](int64_t i, int64_t lanes) {
+      V v = load(to + i, lanes);
+      if (residual) v += load(residual + i, lanes);
+      if (finish.clamped) v = least(most(v, V(finish.low)), V(finish.high));
+      store(to + i, v, lanes);
+    });
+  if (finish.program())
+    finish.run(to, n, Channel::single, channel, channels, [&](const Operand&) { return first; });
+}
+
+void run_columns(const Step& s, const Context& context) noexcept {
+  const Columns p(s);
+  const ConvShape& c = p.c;
+  if (count(*s.dst) == 0) return;
+  const Finish finish(s, conv_bias(s));
+  const int64_t plane = c.pixels(), channels = p.groups * p.outputs;
+  const int64_t under = plane / c.out[p.banded];  // of dst
+  parallel(context, c.n * p.groups * p.blocks * p.bands, 1,
+           [&](int64_t begin, int64_t end, int worker) {
+             float* columns =
+                 reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
+             float* tail = columns + p.block * p.taps * kStretch;
+             for (int64_t u = begin; u < end; ++u) {
+               const Range band = piece(c.out[p.banded], p.bands, u % p.bands),
+                           outputs = piece(p.outputs, p.blocks, u / p.bands % p.blocks);
+               const int64_t group = u / p.bands / p.blocks % p.groups,
+                             image = u / p.bands / p.blocks / p.groups;
+               const auto first_of = [&](int64_t o) {
+                 return (image * channels + group * p.outputs + o) * plane;
+               };
+               for (int64_t o = outputs.begin; o < outputs.end; ++o) {
+                 const float bias = finish.bias ? finish.bias[group * p.outputs + o] : 0.f;
+                 float* to = mutable_data(*s.dst) + first_of(o) + band.begin * under;
+                 for (int64_t i = 0; i < (band.end - band.begin) * under; ++i) to[i] = bias;
+               }
+               const Range sources = p.sources(band);
+               for (int64_t at = sources.begin * p.under(); at < sources.end * p.under();
+                    at += kStretch) {
+                 const int64_t n = smaller(kStretch, sources.end * p.under() - at);
+                 multiply(s, p, image, group, outputs, at, n, columns, tail);
+                 for (int64_t o = outputs.begin; o < outputs.end; ++o)
+                   for (int64_t t = 0; t < p.taps; ++t) {
+                     const int64_t tap[3] = {t / (c.taps[1] * c.taps[2]), t / c.taps[2] % c.taps[1],
+                                             t % c.taps[2]};
+                     spread(p, columns + ((o - outputs.begin) * p.taps + t) * kStretch, at, n, tap,
+                            band, mutable_data(*s.dst) + first_of(o));
+                   }
+               }
+               for (int64_t o = outputs.begin; o < outputs.end; ++o) {
+                 const int64_t row = p.banded == 2 ? band.end - band.begin : c.out[2];
+                 float* first = mutable_data(*s.dst) + first_of(o) + band.begin * under;
+                 if (row)
+                   interleave(first, (band.end - band.begin) * under / row, row, c.stride[2],
+                              tail + s.src[1].size[0] * kLanes);
+               }
+               for (int64_t o = outputs.begin; o < outputs.end; ++o)
+                 finish_columns(s, finish, group * p.outputs + o, channels,
+                                first_of(o) + band.begin * under, (band.end - band.begin) * under);
+             }
+           });
+}
+
 const Kernel kKernels[] = {
     {.name = "conv_transpose_f32_blocked_" TENON_ISA_NAME,
      .op = "conv_transpose",
@@ -210,8 +444,16 @@ const Kernel kKernels[] = {
      .cost = cost,
      .pack = pack,
      .run = run},
+    {.name = "conv_transpose_f32_columns_" TENON_ISA_NAME,
+     .op = "conv_transpose",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_columns,
+     .needs = needs_columns,
+     .cost = cost_columns,
+     .pack = nullptr,
+     .run = run_columns},
 };
 
 }  // namespace
-extern const KernelTable conv_transpose_table{kKernels, 1};
+extern const KernelTable conv_transpose_table{kKernels, 2};
 }  // namespace tenon::cpu::TENON_ISA

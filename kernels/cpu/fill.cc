@@ -1,6 +1,7 @@
-// Ops whose elements are decided by their place: range of integers, and trilu of any type of 1, 2, 4 or 8 bytes. Plain operands without
-// gaps.
+// Ops whose elements are decided by their place: range of numbers, and trilu of any type of 1, 2, 4
+// or 8 bytes. Plain operands without gaps.
 #include "kernels/cpu/box.h"
+#include "kernels/cpu/element.h"
 #include "ops/trilu.h"
 
 namespace tenon::cpu::TENON_ISA {
@@ -11,23 +12,27 @@ constexpr int64_t kChunk = 16384;
 Needs needs(const Step&) { return {}; }
 float cost(const Step& s) { return 40 + static_cast<float>(count(*s.dst) * element_bytes(*s.dst)) / kBytes; }
 
-// ---- range: start + i * delta, which wraps
+// ---- range: start + i * delta, of integers wrapping, of floating point in double
 const char* reject_range(const Step& s) {
-  if (!is(*s.dst, DType::s64) && !is(*s.dst, DType::s32)) return "dst is neither s64 nor s32";
+  if (!is_number(*s.dst)) return "dst is of no number of 8 bits or more";
   if (s.epilogue.count) return "no epilogue";
   return reject_gaps(s);
 }
 
-template <class T>
-void fill_range(const Step& s, const Context& context) {
-  const uint64_t start = static_cast<uint64_t>(*data<T>(s.src[0])), delta = static_cast<uint64_t>(*data<T>(s.src[2]));
-  parallel(context, s.dst->size[0], kChunk, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) mutable_data<T>(*s.dst)[i] = static_cast<T>(start + static_cast<uint64_t>(i) * delta);
-  });
-}
-
 void run_range(const Step& s, const Context& context) noexcept {
-  is(*s.dst, DType::s64) ? fill_range<int64_t>(s, context) : fill_range<int32_t>(s, context);
+  by_number(*s.dst, [&](auto t) {
+    using T = decltype(t);
+    using W = std::conditional_t<is_real_type<T>, double, uint64_t>;
+    const W start = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[0]))),
+            delta = static_cast<W>(static_cast<Wide<T>>(*data<T>(s.src[2])));
+    parallel(context, s.dst->size[0], kChunk, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        const W v = start + static_cast<W>(i) * delta;
+        if constexpr (is_real_type<T>) mutable_data<T>(*s.dst)[i] = from_double<T>(v);
+        else mutable_data<T>(*s.dst)[i] = static_cast<T>(v);
+      }
+    });
+  });
 }
 
 // ---- trilu
@@ -56,7 +61,7 @@ void run_trilu(const Step& s, const Context& context) noexcept {
 }
 
 const Kernel kKernels[] = {
-    {.name = "range_integer_places_" TENON_ISA_NAME,
+    {.name = "range_any_places_" TENON_ISA_NAME,
      .op = "range",
      .isa = TENON_ISA_LEVEL,
      .reject = reject_range,

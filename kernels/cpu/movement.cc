@@ -1,7 +1,9 @@
 // Ops that move elements, over plain operands of any type of 1, 2, 4 or 8 bytes: each is one box copy or a few. concat also joins
 // channels of blocked operands where every part fills its blocks. gather copies whole rows and checks every index.
 #include "kernels/cpu/box.h"
+#include "kernels/cpu/element.h"
 #include "kernels/cpu/simd.h"
+#include "ops/boxes.h"
 #include "ops/concat.h"
 #include "ops/depth_to_space.h"
 #include "ops/gather.h"
@@ -87,8 +89,6 @@ void run_tile(const Step& s, const Context& context) noexcept {
 }
 
 // ---- slice
-int64_t integer(const Operand& o, int64_t i) { return is(o, DType::s64) ? data<int64_t>(o)[i] : data<int32_t>(o)[i]; }
-
 const char* reject_slice(const Step& s) {
   for (int i = 1; i < s.sources; ++i)
     if (has(s, i) && !is(s.src[i], DType::s64) && !is(s.src[i], DType::s32)) return "starts, ends, axes and steps are neither s64 nor s32";
@@ -182,28 +182,39 @@ float cost_append(const Step& s) {
 
 void run_append(const Step& s, const Context& context) noexcept { join(s, context, s.src->data == s.dst->data ? 1 : 0); }
 
-// ---- depth_to_space: the channel index is taken apart, one box copies all
-void run_depth_to_space(const Step& s, const Context& context) noexcept {
+// ---- depth_to_space and space_to_depth: the channel index is taken apart, one box copies all
+template <bool to_depth>
+void run_depth_and_space(const Step& s, const Context& context) noexcept {
   const auto& a = attributes<DepthToSpace>(s);
-  const Operand &src = *s.src, &dst = *s.dst;
-  const int64_t block = a.blocksize, depth = dst.size[1];
-  const int64_t of_depth = (a.channel(1, 0, 0, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
-  const int64_t of_row = (a.channel(0, 1, 0, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
-  const int64_t of_column = (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * src.stride[1];
+  const Operand &deep = to_depth ? *s.dst : *s.src, &wide = to_depth ? *s.src : *s.dst;
+  const int64_t block = a.blocksize, depth = wide.size[1];
+  const int64_t of_depth = (a.channel(1, 0, 0, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
+  const int64_t of_row = (a.channel(0, 1, 0, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
+  const int64_t of_column =
+      (a.channel(0, 0, 1, depth) - a.channel(0, 0, 0, depth)) * deep.stride[1];
   Box b;
-  b.add(dst.size[0], src.stride[0], dst.stride[0]);
-  b.add(depth, of_depth, dst.stride[1]);
-  b.add(src.size[2], src.stride[2], dst.stride[2] * block);
-  b.add(block, of_row, dst.stride[2]);
-  b.add(src.size[3], src.stride[3], dst.stride[3] * block);
-  b.add(block, of_column, dst.stride[3]);
-  copy_box(b, src, 0, dst, 0, context);
+  if (to_depth) {  // along rows of dst
+    b.add(wide.size[0], wide.stride[0], deep.stride[0]);
+    b.add(depth, wide.stride[1], of_depth);
+    b.add(block, wide.stride[2], of_row);
+    b.add(deep.size[2], wide.stride[2] * block, deep.stride[2]);
+    b.add(block, wide.stride[3], of_column);
+    b.add(deep.size[3], wide.stride[3] * block, deep.stride[3]);
+    return copy_box(b, *s.src, 0, *s.dst, 0, context);
+  }
+  b.add(wide.size[0], deep.stride[0], wide.stride[0]);
+  b.add(depth, of_depth, wide.stride[1]);
+  b.add(deep.size[2], deep.stride[2], wide.stride[2] * block);
+  b.add(block, of_row, wide.stride[2]);
+  b.add(deep.size[3], deep.stride[3], wide.stride[3] * block);
+  b.add(block, of_column, wide.stride[3]);
+  copy_box(b, *s.src, 0, *s.dst, 0, context);
 }
 
 // ---- pad
 const char* reject_pads(const Step& s) {
-  if (has(s, 3)) return "the axes are not known before the run";
   if (!is(s.src[1], DType::s64)) return "pads are not s64";
+  if (has(s, 3) && !is_index(s.src[3])) return "the axes are neither s64 nor s32";
   return reject_elements(s);
 }
 
@@ -218,12 +229,23 @@ struct Edges {
     const int64_t axes = s.src[1].size[0] / 2;
     for (int i = 0; i < src.rank; ++i) left[i] = src.size[i];
     for (int64_t i = 0; i < axes; ++i) {
-      const int64_t axis = named.empty() ? i : from_front(named[static_cast<size_t>(i)], src.rank);
+      const int64_t axis = from_front(has(s, 3)       ? integer(s.src[3], i)
+                                      : named.empty() ? i
+                                                      : named[static_cast<size_t>(i)],
+                                      src.rank);
+      if (axis < 0 || axis >= src.rank) continue;
       taken[axis] = larger(-pads[i], 0), added[axis] = larger(pads[i], 0);
       left[axis] = larger(left[axis] - taken[axis] - larger(-pads[axes + i], 0), 0);
     }
   }
 };
+
+// dst full of one value.
+void fill(const Operand& dst, const Operand& value, const Context& context) {
+  Box all;
+  for (int i = 0; i < dst.rank; ++i) all.add(dst.size[i], 0, dst.stride[i]);
+  copy_box(all, value, 0, dst, 0, context);
+}
 
 // By a constant: dst full of it, then src where it belongs.
 const char* reject_pad(const Step& s) {
@@ -236,9 +258,7 @@ void run_pad(const Step& s, const Context& context) noexcept {
   uint64_t nothing = 0;
   Operand value = src;
   value.data = has(s, 2) ? s.src[2].data : &nothing;
-  Box all;
-  for (int i = 0; i < dst.rank; ++i) all.add(dst.size[i], 0, dst.stride[i]);
-  copy_box(all, value, 0, dst, 0, context);
+  fill(dst, value, context);
   const Edges edges(s);
   Box b;
   int64_t from = 0, to = 0;
@@ -295,6 +315,25 @@ void run_pad_rows(const Step& s, const Context& context) noexcept {
   }
 }
 
+// ---- center_crop_pad: the middle of src into the middle of dst
+void run_crop(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &dst = *s.dst;
+  uint64_t nothing = src.scale ? static_cast<uint8_t>(src.zero[0]) : 0;
+  Operand value = src;
+  value.data = &nothing;
+  bool grows = false;
+  int64_t from = 0, to = 0;
+  Box b;
+  for (int i = 0; i < src.rank; ++i) {
+    grows |= dst.size[i] > src.size[i];
+    from += larger((src.size[i] - dst.size[i]) / 2, int64_t{0}) * src.stride[i],
+        to += larger((dst.size[i] - src.size[i]) / 2, int64_t{0}) * dst.stride[i];
+    b.add(smaller(src.size[i], dst.size[i]), src.stride[i], dst.stride[i]);
+  }
+  if (grows) fill(dst, value, context);
+  copy_box(b, src, from, dst, to, context);
+}
+
 // ---- gather
 const char* reject_gather(const Step& s) {
   if (!is(s.src[1], DType::s64) && !is(s.src[1], DType::s32)) return "indices are neither s64 nor s32";
@@ -330,7 +369,12 @@ const Kernel kKernels[] = {
     TENON_MOVE("concat", "concat_any_box", reject_elements, plain, cost, run_concat),
     TENON_MOVE("concat", "concat_any_blocks", reject_concat_blocked, blocked, cost, run_concat),
     TENON_MOVE("append", "append_any_box", reject_elements, plain, cost_append, run_append),
-    TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost, run_depth_to_space),
+    TENON_MOVE("depth_to_space", "depth_to_space_any_box", reject_elements, plain, cost,
+               run_depth_and_space<false>),
+    TENON_MOVE("space_to_depth", "space_to_depth_any_box", reject_elements, plain, cost,
+               run_depth_and_space<true>),
+    TENON_MOVE("center_crop_pad", "center_crop_pad_any_box", reject_elements, plain, cost,
+               run_crop),
     TENON_MOVE("pad", "pad_any_constant", reject_pad, plain, cost, run_pad),
     TENON_MOVE("pad", "pad_any_rows", reject_pad_rows, plain, cost, run_pad_rows),
     TENON_MOVE("tile", "tile_any_box", reject_elements, plain, cost, run_tile),

@@ -1,6 +1,8 @@
-// max_pool and average_pool, f32. Blocked: a pixel is a vector of channels, windows are walked tap by tap over the taps that fall on
-// the source; wide ones along each row of src first, and then across the rows. Plain: the same over one channel at a time, rows of dst in
-// vectors where the window moves by one.
+// max_pool and average_pool, f32. Blocked: a pixel is a vector of channels, windows are walked tap
+// by tap over the taps that fall on the source; wide ones along each row of src first, and then
+// across the rows. Plain: the same over one channel at a time, rows of dst in vectors where the
+// window moves by one. Padded: a maximum of windows that move by one along rows, over a copy of a
+// channel with its pads, in which no window has an edge.
 #include "ops/pool.h"
 #include "kernels/cpu/operand.h"
 #include "kernels/cpu/simd.h"
@@ -203,6 +205,95 @@ void run_plain(const Step& s, const Context& context) noexcept {
            });
 }
 
+// ---- padded: vectors of windows over a channel and its pads
+struct Padded {
+  static constexpr int kVectors = 4;  // of a row of dst that are done together
+  int64_t size[3];
+
+  explicit Padded(const Geometry& g) {
+    for (int i = 0; i < 3; ++i)
+      size[i] =
+          larger(int64_t{0}, (g.dst[i] - 1) * g.stride[i] + (g.taps[i] - 1) * g.dilation[i] + 1);
+  }
+  int64_t floats() const { return size[0] * size[1] * size[2] + kVectors * kLanes; }
+};
+
+const char* reject_padded(const Step& s) {
+  const Pool& a = *static_cast<const Pool*>(s.attributes);
+  if (const char* why = reject(s)) return why;
+  if (a.stride(a.kernel_shape.size() - 1) != 1) return "windows do not move by one along rows";
+  return nullptr;
+}
+
+Needs needs_padded(const Step& s) {
+  if (!known(*s.src) || !known(*s.dst)) return {};
+  return {.worker_scratch_bytes = Padded(geometry(s)).floats() * 4};
+}
+
+float cost_padded(const Step& s) {
+  const float copied = static_cast<float>(s.src->size[0] * s.src->size[1]) *
+                       static_cast<float>(Padded(geometry(s)).floats());
+  return 80 + work(s) * 0.8f / kLanes + copied * 0.1f;
+}
+
+void pad_plane(const float* src, const Geometry& g, const Padded& p, float* to) {
+  for (int64_t z = -g.before[0]; z < p.size[0] - g.before[0]; ++z)
+    for (int64_t y = -g.before[1]; y < p.size[1] - g.before[1]; ++y, to += p.size[2]) {
+      const bool within = z >= 0 && z < g.src[0] && y >= 0 && y < g.src[1];
+      const int64_t begin = within ? smaller(g.before[2], p.size[2]) : p.size[2],
+                    end = larger(begin, smaller(p.size[2], g.before[2] + g.src[2]));
+      for (int64_t x = 0; x < begin; ++x) to[x] = -INFINITY;
+      if (end > begin)
+        std::memcpy(to + begin, src + (z * g.src[1] + y) * g.src[2],
+                    static_cast<size_t>(end - begin) * sizeof(float));
+      for (int64_t x = end; x < p.size[2]; ++x) to[x] = -INFINITY;
+    }
+}
+
+template <int N>
+TENON_INLINE inline void greatest_of(const float* at, const Geometry& g, const Padded& p,
+                                     float* dst, int64_t n) {
+  V top[N];
+  for (V& v : top) v = V(-INFINITY);
+  for (int64_t z = 0; z < g.taps[0]; ++z)
+    for (int64_t y = 0; y < g.taps[1]; ++y) {
+      const float* row = at + (z * g.dilation[0] * p.size[1] + y * g.dilation[1]) * p.size[2];
+      for (int64_t x = 0; x < g.taps[2]; ++x, row += g.dilation[2])
+        unroll<N>([&](auto i) TENON_INLINE { top[i] = most(top[i], load(row + i * kLanes)); });
+    }
+  unroll<N>([&](auto i) TENON_INLINE {
+    if (i * kLanes < n) store(dst + i * kLanes, top[i], smaller(kLanes, n - i * kLanes));
+  });
+}
+
+void run_padded(const Step& s, const Context& context) noexcept {
+  const Geometry g = geometry(s);
+  const Padded p(g);
+  const int64_t planes = s.src->size[0] * s.src->size[1], plane = g.src[0] * g.src[1] * g.src[2],
+                rows = g.dst[0] * g.dst[1], wide = g.dst[2];
+  if (count(*s.dst) == 0) return;
+  parallel(
+      context, planes, 16384 / (p.floats() + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
+        float* padded =
+            reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
+        for (int i = 0; i < Padded::kVectors * kLanes; ++i) padded[p.floats() - 1 - i] = 0;
+        for (int64_t u = begin; u < end; ++u) {
+          pad_plane(data(*s.src) + u * plane, g, p, padded);
+          for (int64_t r = 0; r < rows; ++r) {
+            const float* row =
+                padded +
+                (r / g.dst[1] * g.stride[0] * p.size[1] + r % g.dst[1] * g.stride[1]) * p.size[2];
+            float* dst = mutable_data(*s.dst) + (u * rows + r) * wide;
+            for (int64_t x = 0; x < wide; x += Padded::kVectors * kLanes) {
+              const int64_t n = smaller(wide - x, Padded::kVectors * kLanes);
+              if (n > 2 * kLanes) greatest_of<Padded::kVectors>(row + x, g, p, dst + x, n);
+              else greatest_of<2>(row + x, g, p, dst + x, n);
+            }
+          }
+        }
+      });
+}
+
 #define TENON_POOL(op_, name_, needs_, cost_, run_)                                                                                         \
   {                                                                                                                                         \
     .name = name_ "_" TENON_ISA_NAME, .op = op_, .isa = TENON_ISA_LEVEL, .reject = reject, .needs = needs_, .cost = cost_, .pack = nullptr, \
@@ -211,9 +302,18 @@ void run_plain(const Step& s, const Context& context) noexcept {
 const Kernel kKernels[] = {
     TENON_POOL("max_pool", "max_pool_f32_plain", needs_plain, cost_plain, run_plain<false>),
     TENON_POOL("max_pool", "max_pool_f32_blocked", needs_blocked, cost_blocked, run_blocked<false>),
+    {.name = "max_pool_f32_padded_" TENON_ISA_NAME,
+     .op = "max_pool",
+     .isa = TENON_ISA_LEVEL,
+     .reject = reject_padded,
+     .needs = needs_padded,
+     .cost = cost_padded,
+     .pack = nullptr,
+     .run = run_padded},
     TENON_POOL("average_pool", "average_pool_f32_plain", needs_plain, cost_plain, run_plain<true>),
-    TENON_POOL("average_pool", "average_pool_f32_blocked", needs_blocked, cost_blocked, run_blocked<true>),
+    TENON_POOL("average_pool", "average_pool_f32_blocked", needs_blocked, cost_blocked,
+               run_blocked<true>),
 };
 }  // namespace
-extern const KernelTable pool_table{kKernels, 4};
+extern const KernelTable pool_table{kKernels, 5};
 }  // namespace tenon::cpu::TENON_ISA

@@ -1,6 +1,7 @@
-// lstm and gru of f32: see recurrent.h. One matrix product over all steps for src; then, a step, one for h, whose weights stay in L2.
-// The weights of a direction are packed in panels of up to three vectors of columns, [panel][k][vectors], those of src, then those of h;
-// the constants of recurrent.h follow.
+// lstm, gru and rnn of f32: see recurrent.h. One matrix product over all steps for src; then, a
+// step, one for h, whose weights stay in L2. The weights of a direction are packed in panels of up
+// to three vectors of columns, [panel][k][vectors], those of src, then those of h; the constants of
+// recurrent.h follow. Weights that are no constants are packed in scratch at every run.
 #include "kernels/cpu/recurrent.h"
 
 #include "kernels/cpu/tile.h"
@@ -21,12 +22,25 @@ int64_t batch_part(const Step& s, const RecurrentShape& p) {
   return has(s, 4) ? 1 : smaller(kRows, p.directions > 1 ? p.batch : ceil_div(p.batch, 2));
 }
 
-template <Network network>
+template <bool packed>
 const char* reject(const Step& s) {
-  if (const char* why = recurrent_reject(s, network)) return why;
+  if (const char* why = recurrent_reject(s, packed)) return why;
   for (int i : {1, 2, 3, 5, 6, 7})
     if (has(s, i) && !is_f32(s.src[i])) return "a source is not f32";
   return nullptr;
+}
+
+// Of what src gives to all steps.
+int64_t given_floats(const Step& s, const RecurrentShape& p) {
+  return known(s.src[0]) ? round_up(p.directions * p.rows() * p.columns, 16) : 0;
+}
+
+template <Network network>
+Needs needs_fresh(const Step& s) {
+  if (!known(s.src[1]) || !known(s.src[2])) return {};
+  const RecurrentShape p = shape<network>(s);
+  return {.scratch_bytes = (given_floats(s, p) + p.directions * direction_floats(p)) * 4,
+          .worker_scratch_bytes = p.state_floats(kRows) * 4};
 }
 
 template <Network network>
@@ -34,16 +48,19 @@ Needs needs(const Step& s) {
   RecurrentShape p = shape<network>(s);
   p.inputs = s.src[1].size[2];
   return {.packing = network == Network::lstm  ? "lstm_gates_" TENON_ISA_NAME
+                     : network == Network::rnn ? "rnn_gates_" TENON_ISA_NAME
                      : p.a.linear_before_reset ? "gru_gates_reset_last_" TENON_ISA_NAME
                                                : "gru_gates_" TENON_ISA_NAME,
           .packed_bytes = p.directions * direction_floats(p) * 4,
-          .scratch_bytes = known(s.src[0]) ? p.directions * p.rows() * p.columns * 4 : 0,
+          .scratch_bytes = given_floats(s, p) * 4,
           .worker_scratch_bytes = p.state_floats(kRows) * 4};
 }
 
-template <Network network>
+template <Network network, bool packed>
 float cost(const Step& s) {
   const RecurrentShape p = shape<network>(s);
+  if (!packed)
+    return cost<network, true>(s) + static_cast<float>(p.directions * direction_floats(p));
   const float rows = static_cast<float>(p.directions * p.rows()), columns = static_cast<float>(p.columns);
   return rows * columns * static_cast<float>(p.inputs + p.hidden) / kMultiplyAdds + rows * static_cast<float>(p.wide / kLanes) * 40 + 500;
 }
@@ -57,16 +74,18 @@ void pack_weight(const RecurrentShape& p, const Operand& w, int64_t direction, i
     });
 }
 
+void pack_direction(const Step& s, const RecurrentShape& p, int64_t d, float* to) {
+  pack_weight(p, s.src[1], d, p.inputs, to);
+  pack_weight(p, s.src[2], d, p.hidden, to + p.columns * p.inputs);
+  pack_constants(s, p, d, to + p.columns * (p.inputs + p.hidden));
+}
+
 template <Network network>
 void pack(const Step& s, void* packed) {
   RecurrentShape p = shape<network>(s);
   p.inputs = s.src[1].size[2];
-  for (int64_t d = 0; d < p.directions; ++d) {
-    float* to = static_cast<float*>(packed) + d * direction_floats(p);
-    pack_weight(p, s.src[1], d, p.inputs, to);
-    pack_weight(p, s.src[2], d, p.hidden, to + p.columns * p.inputs);
-    pack_constants(s, p, d, to + p.columns * (p.inputs + p.hidden));
-  }
+  for (int64_t d = 0; d < p.directions; ++d)
+    pack_direction(s, p, d, static_cast<float*>(packed) + d * direction_floats(p));
 }
 
 // dst[r][c] = bias[c] + a[r] times the columns of `range`; the bias may be null.
@@ -85,12 +104,21 @@ void multiply(const float* a, int64_t a_row, int64_t rows, int64_t k, const floa
   });
 }
 
-template <Network network>
+template <Network network, bool packed>
 void run(const Step& s, const Context& context) noexcept {
   const RecurrentShape p = shape<network>(s);
   if (p.batch == 0 || p.hidden == 0) return;
   float* from_x = reinterpret_cast<float*>(context.scratch);
-  const auto weights = [&](int64_t direction) { return static_cast<const float*>(s.packed) + direction * direction_floats(p); };
+  const float* all = static_cast<const float*>(s.packed);
+  if constexpr (!packed) {
+    float* fresh = from_x + given_floats(s, p);
+    all = fresh;
+    parallel(context, p.directions, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t d = begin; d < end; ++d)
+        pack_direction(s, p, d, fresh + d * direction_floats(p));
+    });
+  }
+  const auto weights = [&](int64_t direction) { return all + direction * direction_floats(p); };
   const auto constants = [&](int64_t direction) { return Constants(p, weights(direction) + p.columns * (p.inputs + p.hidden)); };
   // Few rows are cut by columns.
   const int64_t blocks = ceil_div(p.rows(), kBlockRows), cuts = blocks == 1 ? smaller(8, ceil_div(p.group(0).end, 2 * kTileVectors)) : 1;
@@ -118,31 +146,42 @@ void run(const Step& s, const Context& context) noexcept {
       const int64_t d = u / parts;
       const Range rows = piece(p.batch, parts, u % parts);
       const Constants numbers = constants(d);
-      recur(s, p, context, d, rows, from_x + d * p.rows() * p.columns, numbers, scratch, [&](int group, const float* h, float* to) {
+      const auto product = [&](int group, const float* h, float* to) {
         multiply(h, p.wide, rows.end - rows.begin, p.hidden, weights(d) + p.columns * p.inputs, p.group(group),
                  group == 1 ? numbers.last_bias - 2 * p.wide : nullptr, to, p.columns);
-      });
+      };
+      const float* given = from_x + d * p.rows() * p.columns;
+      if (has_default_activations(p.a, network))
+        recur(s, p, UsualActivations<network>(), context, d, rows, given, numbers, scratch,
+              product);
+      else
+        recur(s, p, NamedActivations(p.a, network, d), context, d, rows, given, numbers, scratch,
+              product);
     }
   });
 }
 
-template <Network network>
+template <Network network, bool packed>
 constexpr Kernel kernel(const char* name, const char* op) {
   return {.name = name,
           .op = op,
           .isa = TENON_ISA_LEVEL,
-          .reject = reject<network>,
-          .needs = needs<network>,
-          .cost = cost<network>,
-          .pack = pack<network>,
-          .run = run<network>};
+          .reject = reject<packed>,
+          .needs = packed ? needs<network> : needs_fresh<network>,
+          .cost = cost<network, packed>,
+          .pack = packed ? pack<network> : nullptr,
+          .run = run<network, packed>};
 }
 
 const Kernel kKernels[] = {
-    kernel<Network::lstm>("lstm_f32_steps_" TENON_ISA_NAME, "lstm"),
-    kernel<Network::gru>("gru_f32_steps_" TENON_ISA_NAME, "gru"),
+    kernel<Network::lstm, true>("lstm_f32_steps_" TENON_ISA_NAME, "lstm"),
+    kernel<Network::gru, true>("gru_f32_steps_" TENON_ISA_NAME, "gru"),
+    kernel<Network::rnn, true>("rnn_f32_steps_" TENON_ISA_NAME, "rnn"),
+    kernel<Network::lstm, false>("lstm_f32_fresh_" TENON_ISA_NAME, "lstm"),
+    kernel<Network::gru, false>("gru_f32_fresh_" TENON_ISA_NAME, "gru"),
+    kernel<Network::rnn, false>("rnn_f32_fresh_" TENON_ISA_NAME, "rnn"),
 };
 
 }  // namespace
-extern const KernelTable recurrent_table{kKernels, 2};
+extern const KernelTable recurrent_table{kKernels, 6};
 }  // namespace tenon::cpu::TENON_ISA

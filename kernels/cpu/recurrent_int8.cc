@@ -47,7 +47,9 @@ struct Direction {
 };
 
 const char* reject(const Step& s) {
-  if (const char* why = recurrent_reject(s, Network::lstm)) return why;
+  if (const char* why = recurrent_reject(s, true)) return why;
+  if (!has_default_activations(*static_cast<const Recurrent*>(s.attributes), Network::lstm))
+    return "the activations are not sigmoid and tanh";
   for (int i : {1, 2})
     if (!is_byte(s.src[i]) || s.src[i].scale) return "weight or recurrence is not u8 or s8";
   for (int i : {3, 5, 6, 7, 8, 10})
@@ -197,7 +199,8 @@ void run(const Step& s, const Context& context) noexcept {
     const Scratch scratch = scratch_of(worker);
     for (int64_t i = begin; i < end; ++i) {
       const Direction d(p, i, s.packed);
-      recur(s, p, context, i, {0, p.batch}, from_x + i * p.rows() * p.columns, Constants(p, d.constants), scratch.state,
+      recur(s, p, UsualActivations<Network::lstm>(), context, i, {0, p.batch},
+            from_x + i * p.rows() * p.columns, Constants(p, d.constants), scratch.state,
             [&](int, const float* h, float* to) {
               V low(0.f), high(0.f);
               for (int64_t r = 0; r < p.batch; ++r) spread(h + r * p.wide, p.hidden, low, high);

@@ -1,137 +1,132 @@
-// resize: nearest for any type of 1, 2, 4 or 8 bytes, linear for f32; plain or with axis 1, which stays as it is, in blocks.
-// Which elements of src an index of dst reads depends on its axis alone: tables for all axes are made first. A row of dst, along the
-// last axis, is then a row of src picked (nearest), or up to two rows for each axis before it, joined, and then two neighbours (linear).
-// Tolerance of linear: 1e-5 of the largest element.
-#include "ops/resize.h"
+// resize: nearest for any type of 1, 2, 4 or 8 bytes; linear and cubic, antialiased or not, for
+// f32. Plain, or with axis 1, where it stays as it is, in blocks. Which elements of src an index of
+// dst reads, and with what weights, depends on its axis alone: tables for all axes are made first.
+// A row of dst, along the last axis, is then a row of src picked (nearest), or the rows that the
+// axes before it name, joined, and then gathered by the taps of the last axis. Tolerance of linear
+// and cubic: 1e-5 of the largest element.
 #include "kernels/cpu/box.h"
+#include "kernels/cpu/resize_axes.h"
 #include "kernels/cpu/simd.h"
 
 namespace tenon::cpu::TENON_ISA {
 namespace {
 
-const Resize& attributes(const Step& s) { return *static_cast<const Resize*>(s.attributes); }
-
-// The place of an axis among those that are resampled; -1: it is none.
-int place_of(const Resize& a, int axis, int rank) {
-  if (a.axes.empty()) return axis;
-  for (size_t i = 0; i < a.axes.size(); ++i)
-    if (from_front(a.axes[i], rank) == axis) return static_cast<int>(i);
-  return -1;
-}
-
-// The factor of an axis; 0 where it is not known yet.
-double scale_of(const Step& s, int axis) {
-  const Resize& a = attributes(s);
-  const int i = place_of(a, axis, s.src->rank);
-  if (i < 0) return 1;
-  if (!a.scales.empty()) return static_cast<double>(a.scales[static_cast<size_t>(i)]);
-  if (has(s, 2)) return s.src[2].data ? static_cast<double>(data(s.src[2])[i]) : 0;
-  const int64_t from = s.src->size[axis], to = s.dst->size[axis];
-  return known(from) && known(to) ? static_cast<double>(to) / static_cast<double>(from) : 0;
-}
-
-const char* reject_shared(const Step& s) {
-  const Resize& a = attributes(s);
-  const Operand &src = s.src[0], &dst = *s.dst;
-  if (s.epilogue.count) return "there is an epilogue";
-  if (src.dtype != dst.dtype) return "src and dst are stored in different types";
-  if (src.rank < 3 || !src.dense || !dst.dense) return "src has fewer than three axes, or there are gaps";
-  if (a.coordinate_transformation_mode == ResizeCoordinates::tf_crop_and_resize) return "a region is cut out";
-  if (a.keep_aspect_ratio_policy != AspectRatio::stretch) return "sizes keep the aspect ratio";
-  if (has(s, 2) && !is_f32(s.src[2])) return "the scales are not f32";
-  if (has(s, 2) && !s.src[2].constant) return "the scales are not known before the run";
-  if (scale_of(s, 1) != 1 || (known(src.size[1]) && src.size[1] != dst.size[1])) return "axis 1 changes";
-  return nullptr;
+// Whether axis 1 is known to stay as it is, so that it may be in blocks.
+bool keeps_channels(const Step& s) {
+  const Resize& a = resize_of(s);
+  if (s.src->rank < 3 || crops(a)) return false;
+  if (place_of(a, 1, s.src->rank) < 0) return true;
+  if (a.mode == ResizeMode::nearest &&
+      a.coordinate_transformation_mode == ResizeCoordinates::tf_half_pixel_for_nn &&
+      a.nearest_mode != NearestMode::floor && a.nearest_mode != NearestMode::round_prefer_floor)
+    return false;  // axes of one size move
+  if (has(s, 2) && !s.src[2].constant) return false;
+  const double scale = resize_scale(s, 1, place_of(a, 1, s.src->rank));
+  return scale == 1 && (!known(s.src->size[1]) || s.src->size[1] == s.dst->size[1]);
 }
 
 const char* reject_nearest(const Step& s) {
-  const Resize& a = attributes(s);
-  if (a.mode != ResizeMode::nearest) return "the mode is not nearest";
-  if (a.coordinate_transformation_mode == ResizeCoordinates::tf_half_pixel_for_nn && a.nearest_mode != NearestMode::floor &&
-      a.nearest_mode != NearestMode::round_prefer_floor)
-    return "axes of one size move";
-  const Operand &src = s.src[0], &dst = *s.dst;
-  if (!element_bytes(dst)) return "elements are not of 1, 2, 4 or 8 bytes";
-  if (src.per_axis || dst.per_axis || !src.scale != !dst.scale || (src.scale && (src.scale[0] != dst.scale[0] || src.zero[0] != dst.zero[0])))
-    return "src and dst are stored with different scales";
-  return reject_shared(s);
+  if (resize_of(s).mode != ResizeMode::nearest) return "the mode is not nearest";
+  if (!element_bytes(*s.dst)) return "elements are not of 1, 2, 4 or 8 bytes";
+  if (!same_scale(*s.src, *s.dst)) return "src and dst are stored with different scales";
+  if (crops(resize_of(s)) && s.src->scale) return "a region of quantised elements is cut out";
+  return resize_reject(s);
 }
 
-const char* reject_linear(const Step& s) {
-  const Resize& a = attributes(s);
-  if (a.mode != ResizeMode::linear) return "the mode is not linear";
-  if (a.antialias || a.exclude_outside) return "weights are antialiased or made whole again";
+const char* reject_weighted(const Step& s) {
+  if (resize_of(s).mode == ResizeMode::nearest) return "the mode is nearest";
   if (!is_f32(*s.src) || !is_f32(*s.dst)) return "src or dst is not f32";
-  return reject_shared(s);
+  if (s.src->rank < 1) return "there is no axis";
+  return resize_reject(s);
 }
 
-// Where an index of an axis reads: two elements as offsets in src, the second with `weight` (nearest: the first alone).
+// A tap of an axis: an offset in src and a weight. Negative: outside.
 struct Tap {
-  int64_t first, second;
+  int64_t offset;
   float weight;
 };
 
-int64_t table_count(const Operand& dst) {
-  int64_t n = 0;
-  for (int i = 0; i < dst.rank; ++i) n += dst.size[i];
-  return n;
-}
-
 struct Tables {
-  const Tap* of[kMaxRank];  // by axis
+  const Tap* of[kMaxRank];  // by axis: `taps` for each index
+  int64_t taps[kMaxRank];
+  const int32_t* index;  // of the last axis: [tap][index], elements of the row
+  const float* weight;
 
-  Tables(const Step& s, Tap* memory) {
-    const Resize& a = attributes(s);
-    const Operand &src = s.src[0], &dst = *s.dst;
-    for (int axis = 0; axis < dst.rank; ++axis) {
-      const int64_t n = src.size[axis], stride = src.stride[axis];
-      const double scale = scale_of(s, axis);
-      const bool stays = axis == 1 || place_of(a, axis, dst.rank) < 0 || (a.mode == ResizeMode::linear && scale == 1 && n == dst.size[axis]);
-      of[axis] = memory;
-      for (int64_t i = 0; i < dst.size[axis]; ++i, ++memory) {
+  // Bytes that hold all tables.
+  static int64_t bytes(const Step& s) {
+    int64_t n = 0;
+    for (int i = 0; i < s.dst->rank; ++i)
+      n += s.dst->size[i] *
+           (resize_of(s).mode == ResizeMode::nearest ? 1 : ResizeAxis(s, i).most_taps());
+    return n * static_cast<int64_t>(sizeof(Tap));
+  }
+
+  Tables(const Step& s, char* memory, bool weighted) {
+    const Operand &src = *s.src, &dst = *s.dst;
+    Tap* to = reinterpret_cast<Tap*>(memory);
+    for (int axis = 0; axis < dst.rank - weighted; ++axis) {
+      const ResizeAxis own(s, axis);
+      const bool stays = axis == src.block_axis || !own.named;
+      of[axis] = to, taps[axis] = weighted && !stays ? own.taps() : 1;
+      for (int64_t i = 0; i < dst.size[axis]; ++i, to += taps[axis]) {
         if (stays) {
-          *memory = {i * stride, i * stride, 0};
-          continue;
+          *to = {i * src.stride[axis], 1};
+        } else if (weighted) {
+          if (!own.fill(i, [&](int64_t k, int64_t element, double w) {
+                to[k] = {element * src.stride[axis], static_cast<float>(w)};
+              }))
+            *to = {-1, 0};
+        } else {
+          const double at = own.place(i);
+          *to = {own.outside(at) ? -1 : resize_of(s).nearest(at, own.size) * src.stride[axis], 1};
         }
-        const double place = a.source(i, n, dst.size[axis], scale);
-        if (a.mode == ResizeMode::nearest) {
-          *memory = {a.nearest(place, n) * stride, 0, 0};
-          continue;
-        }
-        const double base = std::ceil(place) - 1, last = static_cast<double>(n - 1);
-        const auto cut = [&](double x) { return static_cast<int64_t>(x < 0 ? 0 : x > last ? last : x) * stride; };
-        *memory = {cut(base), cut(base + 1), static_cast<float>(place - base)};
       }
     }
+    if (!weighted) return;
+    const int last = dst.rank - 1;
+    const ResizeAxis own(s, last);
+    const int64_t n = dst.size[last], rows = taps[last] = own.taps();
+    of[last] = nullptr;
+    int32_t* indices = reinterpret_cast<int32_t*>(to);
+    float* weights = reinterpret_cast<float*>(indices + rows * n);
+    for (int64_t i = 0; i < n; ++i) {
+      if (own.fill(i, [&](int64_t k, int64_t element, double w) {
+            indices[k * n + i] = static_cast<int32_t>(element),
+                            weights[k * n + i] = static_cast<float>(w);
+          }))
+        continue;
+      for (int64_t k = 0; k < rows; ++k) indices[k * n + i] = 0, weights[k * n + i] = 0;
+      indices[i] = -1;
+    }
+    index = indices, weight = weights;
   }
 };
 
 // The axes before the last; axis 1 of blocked operands counts blocks.
 int64_t rows_of(const Operand& o) {
   int64_t n = 1;
-  for (int i = 0; i + 1 < o.rank; ++i) n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
+  for (int i = 0; i + 1 < o.rank; ++i)
+    n *= i == o.block_axis ? ceil_div(o.size[i], o.block) : o.size[i];
   return n;
 }
 
 Needs needs(const Step& s) {
-  Needs n{.src = Wants::any, .dst = Wants::any};
-  if (!known(s.src[0]) || !known(*s.dst)) return n;
-  n.scratch_bytes = table_count(*s.dst) * static_cast<int64_t>(sizeof(Tap));
-  if (attributes(s).mode == ResizeMode::linear) n.worker_scratch_bytes = last(s.src->size, s.src->rank) * 16 * 4;  // a row of the widest blocks
+  const Wants layout = keeps_channels(s) ? Wants::any : Wants::plain;
+  Needs n{.src = layout, .dst = layout};
+  if (!known(*s.src) || !known(*s.dst)) return n;
+  n.scratch_bytes = Tables::bytes(s);
+  // A row of src, of the widest block.
+  if (resize_of(s).mode != ResizeMode::nearest)
+    n.worker_scratch_bytes = last(s.src->size, s.src->rank) * 16 * 4;
   return n;
 }
 
 float cost(const Step& s) {
   const float bytes = static_cast<float>(count(*s.dst) * element_bytes(*s.dst));
-  return 200 + static_cast<float>(table_count(*s.dst)) * 10 + bytes * (attributes(s).mode == ResizeMode::linear ? 4 : 2) / kBytes;
-}
-
-// Whether there is something to do; a fault where there is nothing to read.
-bool ready(const Step& s, const Context& context) {
-  if (count(*s.dst) == 0) return false;
-  if (count(s.src[0]) > 0) return true;
-  context.fault(context, "resize has elements to read", 0, count(*s.dst));
-  return false;
+  if (resize_of(s).mode == ResizeMode::nearest) return 100 + bytes * 2 / kBytes;
+  float taps = 0;
+  for (int i = 0; i < s.dst->rank; ++i) taps += static_cast<float>(ResizeAxis(s, i).most_taps());
+  return 200 + bytes / 4 * taps / 4;
 }
 
 // Calls body(row of dst, taps of the axes before the last) for rows [begin, end) of dst.
@@ -139,95 +134,146 @@ template <class Body>
 void rows(const Step& s, const Tables& tables, int64_t begin, int64_t end, const Body& body) {
   const Operand& dst = *s.dst;
   for (int64_t row = begin; row < end; ++row) {
-    Tap taps[kMaxRank];
+    Tap block;
+    const Tap* taps[kMaxRank];
     int64_t rest = row, to = 0;
     for (int axis = dst.rank - 2; axis >= 0; --axis) {
       const bool blocked = axis == dst.block_axis;
-      const int64_t n = blocked ? ceil_div(dst.size[axis], dst.block) : dst.size[axis], at = rest % n;
+      const int64_t n = blocked ? ceil_div(dst.size[axis], dst.block) : dst.size[axis],
+                    at = rest % n;
       rest /= n;
       to += at * dst.stride[axis];
-      taps[axis] = blocked ? Tap{at * s.src->stride[axis], at * s.src->stride[axis], 0} : tables.of[axis][at];
+      if (blocked) block = {at * s.src->stride[axis], 1}, taps[axis] = &block;
+      else taps[axis] = tables.of[axis] + at * tables.taps[axis];
     }
     body(to, taps);
   }
 }
 
 template <class T>
-void pick_row(const T* from, const Tap* taps, int64_t n, int64_t unit, T* to) {
+void pick_row(const T* from, const Tap* taps, int64_t n, int64_t unit, T outside, T* to) {
   if (unit == 1)
-    for (int64_t i = 0; i < n; ++i) to[i] = from[taps[i].first];
+    for (int64_t i = 0; i < n; ++i) to[i] = taps[i].offset < 0 ? outside : from[taps[i].offset];
   else
-    for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * unit, from + taps[i].first, static_cast<size_t>(unit) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i)
+      std::memcpy(to + i * unit, from + taps[i].offset, static_cast<size_t>(unit) * sizeof(T));
 }
 
 template <class T>
 void pick(const Step& s, const Context& context) {
-  const Operand& dst = *s.dst;
-  const Tables tables(s, reinterpret_cast<Tap*>(context.scratch));
+  const Operand &src = *s.src, &dst = *s.dst;
+  const Tables tables(s, context.scratch, false);
+  T outside{};
+  if (crops(resize_of(s)))
+    by_number(dst, [&](auto t) {
+      using U = decltype(t);
+      if constexpr (sizeof(U) == sizeof outside) {
+        U value;
+        if constexpr (is_real_type<U>) value = static_cast<U>(resize_of(s).extrapolation_value);
+        else value = static_cast<U>(static_cast<int64_t>(resize_of(s).extrapolation_value));
+        std::memcpy(&outside, &value, sizeof outside);
+      }
+    });
+  if (dst.rank == 0) {
+    *mutable_data<T>(dst) = *data<T>(src);
+    return;
+  }
   const int64_t n = last(dst.size, dst.rank), unit = dst.block;
   parallel(context, rows_of(dst), 8192 / (n * unit + 1) + 1, [&](int64_t begin, int64_t end, int) {
-    rows(s, tables, begin, end, [&](int64_t to, const Tap* taps) {
+    rows(s, tables, begin, end, [&](int64_t to, const Tap* const* taps) {
       int64_t from = 0;
-      for (int axis = 0; axis + 1 < dst.rank; ++axis) from += taps[axis].first;
-      pick_row(data<T>(s.src[0]) + from, tables.of[dst.rank - 1], n, unit, mutable_data<T>(dst) + to);
+      bool beyond = false;
+      for (int axis = 0; axis + 1 < dst.rank; ++axis)
+        from += taps[axis]->offset, beyond |= taps[axis]->offset < 0;
+      T* row = mutable_data<T>(dst) + to;
+      if (beyond)
+        for (int64_t i = 0; i < n; ++i) row[i] = outside;
+      else pick_row(data<T>(src) + from, tables.of[dst.rank - 1], n, unit, outside, row);
     });
   });
 }
 
 void run_nearest(const Step& s, const Context& context) noexcept {
-  if (!ready(s, context)) return;
-  switch (element_bytes(*s.dst)) {
-    case 1: return pick<uint8_t>(s, context);
-    case 2: return pick<uint16_t>(s, context);
-    case 4: return pick<uint32_t>(s, context);
-    default: return pick<uint64_t>(s, context);
-  }
+  if (!resize_ready(s, context)) return;
+  by_width(element_bytes(*s.dst), [&](auto t) { pick<decltype(t)>(s, context); });
 }
 
-// to = the rows of src that the taps of axes [axis, rank - 1) join, n elements each, times `weight`; `fresh`: nothing is in `to` yet.
-void join_rows(const Operand& src, const Tap* taps, int axis, int64_t from, float weight, int64_t n, float* to, bool& fresh) {
-  if (weight == 0) return;
+// to = the rows of src that the taps of axes [axis, rank - 1) join, n elements each, times
+// `weight`; `fresh`: nothing is in `to` yet.
+void join_rows(const Operand& src, const Tables& tables, const Tap* const* taps, int axis,
+               int64_t from, float weight, int64_t n, float* to, bool& fresh) {
   if (axis + 1 < src.rank) {
-    const Tap& t = taps[axis];
-    if (t.first == t.second) return join_rows(src, taps, axis + 1, from + t.first, weight, n, to, fresh);
-    join_rows(src, taps, axis + 1, from + t.first, weight * (1 - t.weight), n, to, fresh);
-    return join_rows(src, taps, axis + 1, from + t.second, weight * t.weight, n, to, fresh);
+    const int64_t each = axis == src.block_axis ? 1 : tables.taps[axis];
+    for (int64_t k = 0; k < each; ++k)
+      if (taps[axis][k].weight != 0)
+        join_rows(src, tables, taps, axis + 1, from + taps[axis][k].offset,
+                  weight * taps[axis][k].weight, n, to, fresh);
+    return;
   }
   const V by(weight);
   const float* row = data(src) + from;
   vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE {
-    const V v = load(row + i, lanes) * by;
-    store(to + i, fresh ? v : load(to + i, lanes) + v, lanes);
+    const V v = load(row + i, lanes);
+    store(to + i, fresh ? v * by : fma(v, by, load(to + i, lanes)), lanes);
   });
   fresh = false;
 }
 
-void run_linear(const Step& s, const Context& context) noexcept {
-  const Operand &src = s.src[0], &dst = *s.dst;
-  if (!ready(s, context)) return;
-  const Tables tables(s, reinterpret_cast<Tap*>(context.scratch));
-  const int64_t n = last(dst.size, dst.rank), unit = dst.block, wide = last(src.size, src.rank) * unit;
-  const Tap* across = tables.of[dst.rank - 1];
-  parallel(context, rows_of(dst), 4096 / (n * unit + 1) + 1, [&](int64_t begin, int64_t end, int worker) {
-    float* joined = reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
-    rows(s, tables, begin, end, [&](int64_t to, const Tap* taps) {
-      bool fresh = true;
-      join_rows(src, taps, 0, 0, 1, wide, joined, fresh);
-      float* row = mutable_data(dst) + to;
-      for (int64_t i = 0; i < n; ++i) {
-        const Tap& t = across[i];
-        if (unit == 1) {
-          row[i] = joined[t.first] + t.weight * (joined[t.second] - joined[t.first]);
-          continue;
-        }
-        const V weight(t.weight);
-        vectors(unit, [&](int64_t k, int64_t lanes) TENON_INLINE {
-          const V a = load(joined + t.first + k, lanes), b = load(joined + t.second + k, lanes);
-          store(row + i * unit + k, fma(weight, b - a, a), lanes);
-        });
+// The row of dst that the taps of the last axis take from a joined row.
+void gather_row(const Tables& tables, int64_t taps, const float* joined, int64_t n, int64_t unit,
+                float* row) {
+  if (unit == 1) {
+    vectors(n, [&](int64_t i, int64_t lanes) TENON_INLINE {
+      V sum(0.f);
+      for (int64_t k = 0; k < taps; ++k) {
+        const I at = most(load(tables.index + k * n + i, lanes), I(0));
+        sum = fma(gather(joined, at), load(tables.weight + k * n + i, lanes), sum);
       }
+      store(row + i, sum, lanes);
     });
-  });
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i)
+    vectors(unit, [&](int64_t lane, int64_t lanes) TENON_INLINE {
+      V sum(0.f);
+      for (int64_t k = 0; k < taps; ++k)
+        sum = fma(load(joined + tables.index[k * n + i] * unit + lane, lanes),
+                  V(tables.weight[k * n + i]), sum);
+      store(row + i * unit + lane, sum, lanes);
+    });
+}
+
+void run_weighted(const Step& s, const Context& context) noexcept {
+  const Operand &src = *s.src, &dst = *s.dst;
+  if (!resize_ready(s, context)) return;
+  const int last_axis = dst.rank - 1;
+  const Tables tables(s, context.scratch, true);
+  const int64_t n = dst.size[last_axis], unit = dst.block, wide = src.size[last_axis] * unit,
+                taps = tables.taps[last_axis];
+  const bool stays = ResizeAxis(s, last_axis).stays();
+  const float outside = resize_of(s).extrapolation_value;
+  parallel(context, rows_of(dst), 4096 / (n * unit + 1) + 1,
+           [&](int64_t begin, int64_t end, int worker) {
+             float* joined =
+                 reinterpret_cast<float*>(context.worker_scratch + worker * context.worker_stride);
+             rows(s, tables, begin, end, [&](int64_t to, const Tap* const* own) {
+               float* row = mutable_data(dst) + to;
+               bool beyond = false, fresh = true;
+               for (int axis = 0; axis < last_axis; ++axis) beyond |= own[axis]->offset < 0;
+               if (beyond) {
+                 for (int64_t i = 0; i < n; ++i) row[i] = outside;
+                 return;
+               }
+               float* joint = stays ? row : joined;
+               join_rows(src, tables, own, 0, 0, 1, wide, joint, fresh);
+               if (fresh)
+                 for (int64_t i = 0; i < wide; ++i) joint[i] = 0;
+               if (!stays) gather_row(tables, taps, joined, n, unit, row);
+               if (crops(resize_of(s)))
+                 for (int64_t i = 0; i < n; ++i)
+                   if (tables.index[i] < 0) row[i] = outside;
+             });
+           });
 }
 
 const Kernel kKernels[] = {
@@ -239,14 +285,14 @@ const Kernel kKernels[] = {
      .cost = cost,
      .pack = nullptr,
      .run = run_nearest},
-    {.name = "resize_f32_linear_" TENON_ISA_NAME,
+    {.name = "resize_f32_weighted_" TENON_ISA_NAME,
      .op = "resize",
      .isa = TENON_ISA_LEVEL,
-     .reject = reject_linear,
+     .reject = reject_weighted,
      .needs = needs,
      .cost = cost,
      .pack = nullptr,
-     .run = run_linear},
+     .run = run_weighted},
 };
 
 }  // namespace

@@ -6,9 +6,6 @@
 #include "kernels/cpu/simd.h"
 
 namespace tenon::cpu::TENON_ISA {
-#if defined(__AVX2__) || defined(__AVX512F__)
-extern const KernelTable tree_ensemble_table{nullptr, 0};  // comparisons one by one: nothing that the lowest level lacks
-#else
 namespace {
 
 constexpr int64_t kTargets = 64;
@@ -78,5 +75,4 @@ const Kernel kKernels[] = {
 
 }  // namespace
 extern const KernelTable tree_ensemble_table{kKernels, 1};
-#endif
 }  // namespace tenon::cpu::TENON_ISA

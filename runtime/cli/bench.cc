@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/interruption.h"
 #include "cli/model_options.h"
+#include "cli/reference_share.h"
 #include "cli/table.h"
 #include "cli/usage.h"
 
@@ -167,6 +168,8 @@ int bench(const Bench& b) {
   }
   const Statistics s = measure(session, b.duration, b.iterations);
   const int status = Interruption::noted() ? kInterrupted : kGood;
+  const std::optional<ReferenceShare> share =
+      status == kGood ? reference_share(model, session) : std::nullopt;
   if (b.json) {
     nlohmann::json out = json_of(s, load_ms);
     out["interrupted"] = status == kInterrupted;
@@ -174,6 +177,9 @@ int bench(const Bench& b) {
     out["precision"] = b.model.precision;
     out["load"] = {{"read_ms", t.read}, {"build_ms", t.build}, {"passes_ms", t.passes},
                    {"plan_ms", t.plan}, {"pack_ms", t.pack},   {"first_run_ms", first_ms}};
+    if (share)
+      out["reference"] = {
+          {"steps", share->by_reference}, {"of", share->steps}, {"share", share->share}};
     std::printf("%s\n", out.dump().c_str());
     return status;
   }
@@ -189,6 +195,7 @@ int bench(const Bench& b) {
               time_text(s.median * 1e6).c_str(), s.runs, s.seconds, time_text(s.min * 1e6).c_str(), time_text(s.mean * 1e6).c_str(),
               time_text(s.p90 * 1e6).c_str(), time_text(s.p95 * 1e6).c_str(), time_text(s.p99 * 1e6).c_str(), 100 * s.variation);
   std::printf("      %.1f runs a second%s\n", static_cast<double>(s.runs) / s.seconds, status == kInterrupted ? "; interrupted before the end" : "");
+  if (share) std::printf("      %s\n", text(*share).c_str());
   if (s.variation > 0.025)
     std::printf("warning: the times vary by %.1f %% (more than 2.5 %%): something else uses this machine\n", 100 * s.variation);
   if (b.layers && status == kGood) print_layers(session);

@@ -10,6 +10,7 @@
 #include "cli/cases.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/reference_share.h"
 #include "cli/table.h"
 #include "cli/usage.h"
 #include "formats/numpy/npz.h"
@@ -157,6 +158,8 @@ int run(const Run& r) {
     if (r.top > 0 && out[i].container == Container::tensor && out[i].dtype != DType::string) show_top(out[i], r.top, labels);
     else show(out[i]);
   }
+  if (const auto share = reference_share(model, session); share && share->by_reference)
+    std::printf("note: %s\n", text(*share).c_str());
   return kGood;
 }
 

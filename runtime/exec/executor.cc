@@ -1,11 +1,14 @@
 #include "exec/executor.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "exec/reference.h"
 
 namespace tenon {
 namespace {
+
+constexpr int64_t kMostContent = 4096;  // elements that may decide sizes
 
 std::vector<Array> run_subgraph(Reference&, const Graph& g, std::vector<Array> inputs) { return run_reference(g, std::move(inputs)); }
 
@@ -20,7 +23,9 @@ Executor::Executor(std::shared_ptr<const Plan> plan, int64_t memory_limit) : fra
       const Place& p = plan->operands[s.first_operand + s.sources + k].place;
       late |= p.kind == Place::late || (p.kind == Place::output && frame_.is_provided(p.index));
     }
-    plain_.push_back(!s.kernels.empty() && !s.sized_by_data && !late);
+    const bool sizes = std::any_of(s.kernels.begin(), s.kernels.end(),
+                                   [](const Kernel* k) { return k->size != nullptr; });
+    plain_.push_back(!s.kernels.empty() && !s.sized_by_data && !late && !sizes);
     branches_.emplace_back();
     for (const auto& sub : s.subplans) branches_.back().push_back(std::make_unique<Executor>(sub, memory_limit));
   }
@@ -115,6 +120,7 @@ void Executor::size_by_content(int step) {
   const Node& node = plan.graph.nodes[p.node];
   std::vector<Type> types(static_cast<size_t>(p.sources));
   std::vector<std::vector<Dim>> contents(types.size());
+  std::vector<const void*> reals(types.size());
   for (int i = 0; i < p.sources; ++i) {
     const Operand& o = frame_.operand(p.first_operand + i);
     if (plan.operands[p.first_operand + i].value == kNone) continue;
@@ -125,10 +131,12 @@ void Executor::size_by_content(int step) {
     types[i].shape = shape;
     types[i].layout = {};
     const DType t = types[i].dtype;
-    if ((is_integer(t) || t == DType::boolean) && !types[i].quantisation && count <= 4096)
+    if (types[i].quantisation || count > kMostContent) continue;
+    if (is_integer(t) || t == DType::boolean)
       for (const Cell& c : read(o).cells) contents[i].push_back(c.integer);
+    if (t == DType::f32 && count <= kMaxRank && o.dense) reals[i] = o.data;
   }
-  const std::vector<Type> results = infer_concrete(node, types, contents);
+  const std::vector<Type> results = infer_concrete(node, types, contents, {}, reals);
   for (int k = 0; k < p.destinations; ++k) {
     const PlannedOperand& o = plan.operands[p.first_operand + p.sources + k];
     if (o.value == kNone || !results[k].shape.known()) continue;
@@ -138,19 +146,39 @@ void Executor::size_by_content(int step) {
   }
 }
 
+// The sizes of the destinations that the kernel finds; false where it refuses its sources.
+bool Executor::size_by_kernel(int step, Faulting& context) {
+  const PlannedStep& p = frame_.plan().steps[static_cast<size_t>(step)];
+  const Step& s = frame_.steps()[static_cast<size_t>(step)];
+  for (bool again = true; again;) {
+    use_scratch(context);
+    s.kernel->size(s, context);
+    if (fault_.load(std::memory_order_relaxed)) return false;
+    // What the kernel has left in scratch is lost where a later step needs more of it.
+    const int64_t grown = frame_.counters().grown;
+    for (int k = 0; k < p.destinations; ++k)
+      if (const PlannedOperand& o = frame_.plan().operands[p.first_operand + p.sources + k];
+          o.value != kNone)
+        frame_.decide(o, s.dst[k].size);
+    again = frame_.counters().grown != grown;
+  }
+  return true;
+}
+
 void Executor::run_slowly(int step, const Faulting& context) {
   const PlannedStep& p = frame_.plan().steps[static_cast<size_t>(step)];
   within([&] { return place_of(frame_.plan(), step); },
          [&] {
            if (!p.subplans.empty()) return run_bodies(step, context);
            if (p.kernels.empty()) return run_by_reference(step);
-           if (p.sized_by_data) size_by_content(step);
-           frame_.provide(p);
            Step& s = frame_.steps()[static_cast<size_t>(step)];
+           if (p.sized_by_data && !s.kernel->size) size_by_content(step);
            Faulting own{context};
+           if (s.kernel->size && !size_by_kernel(step, own)) return;
+           frame_.provide(p);
            use_scratch(own);
            s.kernel->run(s, own);
-           if (!p.sized_by_data) return;
+           if (!p.sized_by_data || s.kernel->size) return;
            for (int k = 0; k < p.destinations; ++k)
              if (frame_.plan().operands[p.first_operand + p.sources + k].value != kNone)
                frame_.decide(frame_.plan().operands[p.first_operand + p.sources + k], s.dst[k].size);

@@ -49,6 +49,7 @@ class Executor {
     Executor* executor;
   };
   void run_slowly(int step, const Faulting& context);
+  bool size_by_kernel(int step, Faulting& context);
   void use_scratch(Context& context);
 
   Frame frame_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/scatter.h"
+
 namespace tenon {
 namespace {
 
@@ -18,6 +20,47 @@ Cut cut(const Tensor& t, int axis) {
   for (int i = 0; i < axis; ++i) c.outer *= t.shape[static_cast<size_t>(i)];
   for (size_t i = static_cast<size_t>(axis) + 1; i < t.shape.size(); ++i) c.inner *= t.shape[i];
   return c;
+}
+
+// A scatter that only replaces elements: a run that fails and is repeated leaves what one run
+// leaves.
+bool replaces(const Node& n) {
+  if (n.op == &ops::scatter_nd)
+    return n.attributes.as<ScatterNd>().reduction == ScatterReduction::none;
+  if (n.op == &ops::scatter_elements)
+    return n.attributes.as<ScatterElements>().reduction == ScatterReduction::none;
+  return n.op == &ops::tensor_scatter;
+}
+
+// Whether the step that makes an output is the last to read an input, of the same sizes, and writes
+// over it.
+bool writes_over(const Plan& plan, int input, int output) {
+  const auto is_place = [](const PlannedOperand& o, Place::Kind kind, int index) {
+    return o.value != kNone && o.place.kind == kind && o.place.index == index;
+  };
+  const PlannedOperand &from = plan.inputs[static_cast<size_t>(input)],
+                       &to = plan.outputs[static_cast<size_t>(output)];
+  const Type &in = plan.graph.values[from.value].type, &out = plan.graph.values[to.value].type;
+  if (plan.has_data_sizes || !is_place(to, Place::output, output) || in.shape != out.shape ||
+      in.dtype != out.dtype || in.layout != out.layout || in.layout.room.rank())
+    return false;
+  bool made = false;
+  for (const PlannedStep& s : plan.steps) {
+    const PlannedOperand *src = &plan.operands[s.first_operand], *dst = src + s.sources;
+    for (int k = 0; k < s.sources; ++k)
+      if (is_place(src[k], Place::input, input) && made) return false;
+    if (!std::any_of(dst, dst + s.destinations,
+                     [&](const PlannedOperand& o) { return is_place(o, Place::output, output); }))
+      continue;
+    const auto reads = std::count_if(src, src + s.sources, [&](const PlannedOperand& o) {
+      return is_place(o, Place::input, input);
+    });
+    if (!replaces(plan.graph.nodes[s.node]) || s.kernels.empty() || !s.needs.in_place ||
+        s.destinations != 1 || dst->value != to.value || src->value != from.value || reads != 1)
+      return false;
+    made = true;
+  }
+  return made;
 }
 
 }  // namespace
@@ -92,7 +135,12 @@ void State::settle(const Plan& plan, const std::vector<int>& planned_inputs) {
     item.planned_input = planned_inputs[static_cast<size_t>(item.input)];
     if (item.capacity) move(item, 0);
     item.axis = -1;
+    item.in_place = false;
     if (item.planned_input < 0) continue;
+    const bool shared = std::count_if(items_.begin(), items_.end(), [&](const Item& other) {
+                          return other.output == item.output;
+                        }) != 1;
+    item.in_place = !shared && writes_over(plan, item.planned_input, item.output);
     const Type &in = g.values[g.inputs[static_cast<size_t>(item.planned_input)]].type,
                &out = g.values[g.outputs[static_cast<size_t>(item.output)]].type;
     if (!in.layout.room.rank() || !out.layout.room.rank()) continue;
@@ -124,6 +172,7 @@ void State::bind_items(Frame& frame) {
       frame.set_value(item.row, item.capacity);
       frame.set_output(item.output, item.view.data, item.memory.bytes());
     }
+    if (item.in_place) frame.set_output(item.output, item.view.data, item.memory.bytes());
     frame.set_input(item.planned_input, item.view);
   }
 }
@@ -153,7 +202,7 @@ void State::carry(Frame& frame, std::vector<Tensor>& given) {
   for (Item& item : items_) {
     const Operand& out = frame.output_operand(item.output);
     std::copy_n(out.size, out.rank, item.view.shape.begin());
-    if (item.axis < 0) {
+    if (item.axis < 0 && !item.in_place) {
       item.memory = frame.swap_output(item.output, std::move(item.memory));
       item.view.data = item.memory.data();
     }

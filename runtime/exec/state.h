@@ -1,5 +1,5 @@
-// What outputs of one run hand to inputs of the next. A value that only grows by appending stays in memory with room for more; any
-// other swaps two buffers.
+// What outputs of one run hand to inputs of the next. A value that only grows by appending stays in memory with room for more, and one
+// that its last reader can write over (a scatter into a cache) stays in its memory; any other swaps two buffers.
 #pragma once
 
 #include <vector>
@@ -19,6 +19,7 @@ class State {
     int axis = -1;              // along which it grows in place
     int32_t row = -1;           // of the capacity
     Dim size;                   // of the output along the axis
+    bool in_place = false;      // the step that makes the output writes over the input
     bool fresh = true;          // starts from zeros
     std::vector<bool> changes;  // the axes whose size is another after each run
     Buffer memory;

@@ -354,8 +354,9 @@ std::vector<ValueId> Rewriter::emit(const Op& op, Attributes attributes, std::ve
   return emit(std::move(n));
 }
 
-std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents,
-                                 const Graph& sizes) {
+std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs,
+                                 const std::vector<std::vector<Dim>>& contents, const Graph& sizes,
+                                 const std::vector<const void*>& reals) {
   Graph g(sizes, "");
   Node copy = node;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -367,6 +368,10 @@ std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inpu
       // Numbers from an input are numbers, even where rows have the same bits; any size so low is refused, any bound means the beginning.
       for (Dim& d : *list) d = std::max(d.bits, Dim::kLeastNumber);
       v.content = std::move(list);
+    }
+    if (i < reals.size() && reals[i]) {
+      const int64_t bytes = storage_bytes(v.type.dtype, small_count(v.type.shape));
+      v.constant = Constant{make_view_source(reals[i], bytes), 0, bytes, nullptr};
     }
     copy.inputs[i] = g.add_value(std::move(v));
   }

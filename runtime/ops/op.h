@@ -209,9 +209,9 @@ std::vector<ValueId> emit(Graph& g, const Op& op, Attributes attributes, std::ve
                           std::vector<std::shared_ptr<Graph>> subgraphs = {});
 
 // Types of the outputs when the shapes and the integer contents of the inputs are numbers. `contents[i]` may be empty.
-// `sizes` has the extents of the items of sequences.
+// `sizes` has the extents of the items of sequences; `reals[i]`, where it is there, the elements of a real input of few elements.
 std::vector<Type> infer_concrete(const Node& node, const std::vector<Type>& inputs, const std::vector<std::vector<Dim>>& contents,
-                                 const Graph& sizes = {});
+                                 const Graph& sizes = {}, const std::vector<const void*>& reals = {});
 
 // Runs the reference of a node on arrays whose outputs have been shaped; applies the epilogue, which references do not see.
 void run_reference(Reference& r);

@@ -75,6 +75,21 @@ std::string stack() {
                   {joined({"x", "past"}, "present", 0), node("Add", {"present", "present"}, {"y"})});
 }
 
+// A cache into which rows are scattered where a run says.
+std::string scattered() {
+  return model_of(
+      {{{"x", f32({"s", "4"})},
+        {"at",
+         [] {
+           onnx::TypeView t = onnx::tensor_type(DType::s64, {});
+           t.shape = f32({"s", "1"}).shape;
+           return t;
+         }()},
+        {"past", f32({"9", "4"})}},
+       {{"y", f32({"9", "4"})}, {"present", f32({"9", "4"})}}},
+      {node("ScatterND", {"past", "at", "x"}, {"present"}), node("Neg", {"present"}, {"y"})});
+}
+
 Model load(const std::string& bytes, const Options& options = {}) {
   return Model::from_memory(bytes.data(), static_cast<int64_t>(bytes.size()), options);
 }
@@ -126,6 +141,29 @@ TEST(State, appends_as_the_options_say) {
 TEST(State, swaps_what_does_not_append) {
   compare(sum(), {2, 3}, {2, 3}, "state", "stateN", 10, {}, false);
   compare(stack(), {2, 3}, {0, 3}, "past", "present", 40, {}, false);
+}
+
+TEST(State, a_cache_that_a_scatter_updates_stays_where_it_is) {
+  const Model model = load(scattered());
+  Session tied(model), by_hand(model);
+  tied.tie("present", "past");
+  OwnedTensor past(DType::f32, {9, 4});
+  std::fill_n(past.as<float>(), past.count(), 0.f);
+  const void* memory = nullptr;
+  for (int i = 0; i < 6; ++i) {
+    const OwnedTensor x = numbers({2, 4}, i);
+    OwnedTensor at(DType::s64, {2, 1});
+    at.as<int64_t>()[0] = i, at.as<int64_t>()[1] = 8 - i;
+    const std::vector<Tensor> got = tied.run({{"x", x}, {"at", at}}),
+                              expected = by_hand.run({{"x", x}, {"at", at}, {"past", past}});
+    for (size_t k = 0; k < 2; ++k)
+      ASSERT_NO_FATAL_FAILURE(expect_equal(got[k], expected[k])) << "run " << i;
+    ASSERT_NO_FATAL_FAILURE(expect_equal(tied.state("present"), expected[1]));
+    if (i) EXPECT_EQ(got[1].data, memory) << "the cache has moved";
+    memory = got[1].data;
+    past = OwnedTensor(expected[1]);
+  }
+  EXPECT_EQ(tied.counters().state_bytes_copied, 0);
 }
 
 TEST(State, is_kept_by_the_reference_too) {

@@ -287,6 +287,19 @@ class Checker {
     return b;
   }
 
+  // Of results whose sizes data decide.
+  void decide_sizes(Built& b, const Variant& v) {
+    const Node& n = known_.node();
+    for (size_t i = n.inputs.size(); i < operands(); ++i) {
+      if (!there(i) || type(i).shape.known()) continue;
+      Type t = type(i);
+      for (int k = 0; k < t.shape.rank(); ++k)
+        t.shape[k] = expected_.out[i - n.inputs.size()].shape[static_cast<size_t>(k)];
+      t.layout = v.layouts[i];
+      b.operands[i] = operand(t, geometry(t, *known_.graph.extents), false);
+    }
+  }
+
   size_t operands() const { return known_.node().inputs.size() + known_.node().outputs.size(); }
   const Type& type(size_t i) const {
     const Node& n = known_.node();
@@ -428,6 +441,7 @@ class Checker {
     Array first;
     for (int pass = 0; pass < 3; ++pass) {
       Built b = build(known_, v, &k);
+      decide_sizes(b, v);
       b.step.packed = packed.data();
       b.step.epilogue.reads = model.reads.data();
       const size_t sources = static_cast<size_t>(b.step.sources);
@@ -462,6 +476,13 @@ class Checker {
       crew.scratch = scratch.data(), crew.worker_scratch = worker_scratch.data(), crew.worker_stride = stride, crew.workers = workers;
       const float cost = k.cost(b.step);
       if (!(cost >= 0) || !std::isfinite(cost)) return fail(where + " costs " + std::to_string(cost));
+      if (k.size) {
+        k.size(b.step, crew);
+        for (size_t i = sources; i < operands(); ++i)
+          for (size_t axis = 0; there(i) && axis < expected_.out[i - sources].shape.size(); ++axis)
+            if (b.operands[i].size[axis] != expected_.out[i - sources].shape[axis])
+              return fail(where + " finds another size");
+      }
       k.run(b.step, crew);
       if (!crew.fault_said.empty()) return fail(where + " refuses its sources: " + crew.fault_said);
       for (size_t i = 0; i < operands(); ++i)

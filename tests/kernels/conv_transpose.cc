@@ -30,6 +30,20 @@ TEST(ConvTransposeKernels, agree) {
     check(transposed(r, {1, r.in(1, 5), few, 1, spatial(r, axes, 1, 6), spatial(r, axes, 1, 4)}));
     check(transposed(r, {1, r.in(1, 5), r.in(1, 20), 1, {r.in(1, 3), std::max<int64_t>(n, 1)}, {r.in(1, 3), r.in(1, 4)}}));
     check(transposed(r, {1, 32, 32, 2, {r.in(1, 4), r.in(1, 9)}, {r.in(1, 3), r.in(1, 4)}}));
+    // What only columns take: groups of any size, three axes, weights that come while running.
+    const int64_t groups = r.in(1, 4), each = r.in(1, 9);
+    const size_t spatial_axes = static_cast<size_t>(r.in(1, 3));
+    Convolution c{r.in(1, 2),
+                  groups * r.in(1, 9),
+                  groups * each,
+                  groups,
+                  spatial(r, spatial_axes, 1, 5),
+                  spatial(r, spatial_axes, 1, 3)};
+    c.in.back() = std::max<int64_t>(n, 1);
+    Problem any = transposed(r, c);
+    any.sources[1].constant = r.chance(0.5);
+    check(any);
+    if (r.chance(0.05)) check(transposed(r, {1, 3, 2, 1, {r.in(40, 60), r.in(30, 50)}, {3, 3}}));
   });
   expect_every_kernel("conv_transpose");
 }

@@ -15,6 +15,9 @@ TEST(FillKernels, agree) {
     const DType type = r.pick({DType::s64, DType::s32});
     const int64_t start = r.in(-99, 99), delta = r.pick<int64_t>({1, 1, 2, -1, -7});
     check("range", None{}, {one(type, start), one(type, start + n * delta), one(type, delta)});
+    const float step = r.pick({0.5f, 0.1f, -0.3f, 7.25f});
+    check("range", None{},
+          {scalar(0.7f), scalar(0.7f + static_cast<float>(n) * step), scalar(step)});
 
     const DType any = r.pick({DType::f32, DType::u8, DType::s64, DType::f16, DType::boolean});
     std::vector<int64_t> shape{n, r.in(1, 40)};

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "harness/problem.h"
+#include "ops/boxes.h"
 #include "ops/concat.h"
 #include "ops/depth_to_space.h"
 #include "ops/flatten.h"
@@ -108,7 +109,13 @@ void check_rest(int64_t n, Random& r) {
   Shape64 with_one = shape;
   with_one[static_cast<size_t>(axis)] = 1;
   check_move("squeeze", Squeeze{{axis}}, {any(r, with_one)});
+  std::vector<int64_t> sizes;
+  for (int64_t i = 0; i < rank; ++i) sizes.push_back(r.in(0, 9));
+  check_move("center_crop_pad", CenterCropPad{}, {src, integers(sizes)});
+  check_move("center_crop_pad", CenterCropPad{{axis - rank}}, {src, integers({r.in(0, 9)})});
   const int64_t block = r.in(1, 3);
+  check_move("space_to_depth", DepthToSpace{block},
+             {any(r, {r.in(1, 2), r.in(1, 4), block * r.in(1, 3), block * n})});
   check_move("depth_to_space", DepthToSpace{block, r.pick({BlockOrder::dcr, BlockOrder::crd})},
              {any(r, {r.in(1, 2), block * block * r.in(1, 4), r.in(1, 4), n})});
 }
