@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "formats/foreign.h"
+#include "formats/onnx/exporter.h"
 #include "formats/onnx/reader.h"
 
 namespace tenon {
@@ -22,5 +23,7 @@ ReadModel read_model(std::shared_ptr<const WeightSource> bytes, const std::strin
   refuse_foreign(*bytes);
   return onnx::read(std::move(bytes), folder, options);
 }
+
+WrittenModel write_model(const Graph& g, const WriteOptions& options) { return onnx::export_graph(g, options); }
 
 }  // namespace tenon

@@ -16,9 +16,9 @@ namespace tenon::onnx {
 
 // What all graphs of a model share.
 struct ModelWriter {
-  explicit ModelWriter(const ExportOptions& options) : options(options) {}
+  explicit ModelWriter(const WriteOptions& options) : options(options) {}
 
-  const ExportOptions& options;
+  const WriteOptions& options;
   std::deque<std::string> texts;  // names and elements that views point into
   std::set<std::string, std::less<>> used, used_by_nodes;
   std::vector<Constant> external;
@@ -544,7 +544,7 @@ int64_t format_of(int64_t opset) {
   return 8;
 }
 
-ExportedModel export_graph(const Graph& g, const ExportOptions& options) {
+WrittenModel export_graph(const Graph& g, const WriteOptions& options) {
   if (options.opset < kLeastExportOpset || options.opset > kNewestExportOpset)
     throw Error(Code::bad_usage, "opset " + std::to_string(options.opset) + " cannot be written, those from " + std::to_string(kLeastExportOpset) +
                                      " to " + std::to_string(kNewestExportOpset) + " can");

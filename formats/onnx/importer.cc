@@ -22,7 +22,7 @@ constexpr int64_t kSmall = 64 << 10;  // constants up to this size may be looked
 
 // The name of an axis whose size is no number: its own, or that of the input and the axis.
 std::string symbol_of(const ValueInfoView& v, size_t axis) {
-  const std::string_view own = v.type.shape[axis].symbol;
+  const std::string_view own = axis < v.type.shape.size() ? v.type.shape[axis].symbol : std::string_view();
   return own.empty() ? printable(v.name) + "." + std::to_string(axis) : printable(own);
 }
 
@@ -108,6 +108,7 @@ ReadModel Importer::read() {
     if (const auto found = scope.names.find(v.name); found != scope.names.end() && found->second != kNone)
       compare_declared("value", v, g, found->second);
   if (g.outputs.empty()) throw Error(Code::bad_model, "the model has no outputs");
+  out.nodes = static_cast<int>(model_.graph.nodes.size());
   out.format = "ONNX, opset " + std::to_string(opset(""));
   for (const auto& [key, value] : model_.metadata) out.metadata.emplace_back(key, value);
   if (!model_.producer.empty())
@@ -210,9 +211,13 @@ Type Importer::type(const ValueInfoView& v, Graph& g) {
 // Refuses a size given by name that no input has.
 void Importer::expect_dims(const GraphView& g) const {
   std::set<std::string> symbols;
-  for (const ValueInfoView& v : g.inputs)
-    for (size_t i = 0; i < v.type.shape.size(); ++i)
-      if (!v.type.shape[i].value) symbols.insert(symbol_of(v, i));
+  for (const ValueInfoView& v : g.inputs) {
+    const std::vector<TypeView::Dimension>& shape = v.type.shape;
+    const auto rank = options_.ranks.find(std::string(v.name));
+    const size_t axes = rank == options_.ranks.end() ? shape.size() : static_cast<size_t>(rank->second);
+    for (size_t i = 0; i < axes; ++i)
+      if (i >= shape.size() || shape[i].value.value_or(-1) < 0) symbols.insert(symbol_of(v, i));
+  }
   for (const auto& [name, size] : options_.dims) {
     if (symbols.count(name)) continue;
     std::string list;

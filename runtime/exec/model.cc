@@ -307,7 +307,7 @@ Graph graph_after(const Model::Impl& m, const std::string& last) {
   return std::move(*wanted);
 }
 
-std::vector<std::pair<std::string, std::string>> metadata_of(const Model::Impl& m) { return read(m, true).metadata; }
+ReadModel file_of(const Model::Impl& m) { return read(m, true); }
 
 std::string Model::dump(const std::string& after, bool with_types) const {
   impl_->require(Right::inspect);

@@ -64,8 +64,8 @@ Graph detached(const Graph& g);
 // The graph as read, run through the passes up to and including `last`; "read" for none, "passes" for all.
 // "simplified" for those alone that any reader of the model could use.
 Graph graph_after(const Model::Impl& model, const std::string& last);
-// Of the file: names and texts.
-std::vector<std::pair<std::string, std::string>> metadata_of(const Model::Impl& model);
+// What the file says of itself; of its graph inputs and outputs alone.
+ReadModel file_of(const Model::Impl& model);
 
 // Reports, in report.cc.
 PlanReport explain(const Model::Impl& model);

@@ -4,8 +4,6 @@
 
 #include "base/new_file.h"
 #include "exec/model.h"
-#include "formats/onnx/exporter.h"
-#include "formats/onnx/model.h"
 #include "passes/passes.h"
 
 namespace tenon {
@@ -41,32 +39,30 @@ void write_constants(const std::vector<Constant>& constants, const std::string& 
 OnnxSummary Model::write_onnx(const std::string& path, const OnnxOptions& options) const {
   impl_->require(Right::export_);
   OnnxSummary out;
-  within(
-      [&] { return "cannot write " + printable(path); },
-      [&] {
-        if (impl_->per_size && options.after != "read" && options.after != "simplified")
-          throw Error(Code::not_supported, "the operators depend on sizes that only a run tells; --set-dim NAME=N gives a size");
-        Graph g = detached(graph_after(*impl_, options.after));
-        decompose(g, [](Graph&, const Node&) { return false; });
-        onnx::ExportOptions how;
-        how.opset = options.opset;
-        for (const Port& p : impl_->outputs) how.outputs.push_back(p.name);
-        how.metadata = metadata_of(*impl_);
-        const std::string beside = path + ".data";
-        how.external = std::filesystem::path(beside).filename().string();
-        if (constant_bytes(g) > options.inline_bytes) how.least_external = kSmall;
-        const onnx::ExportedModel model = onnx::export_graph(g, how);
-        if (!model.external.empty()) write_constants(model.external, beside);
-        NewFile file(path);
-        file.write(model.bytes);
-        out.bytes = file.bytes();
-        for (const Constant& c : model.external) out.external_bytes += c.bytes;
-        file.commit();
-        const WeightSource& source = *impl_->opened.bytes;
-        const auto* read = static_cast<const char*>(source.view(0, source.bytes()));
-        out.nodes_before = static_cast<int>(onnx::parse_model({read, static_cast<size_t>(source.bytes())}, impl_->options.limits).graph.nodes.size());
-        out.nodes = model.nodes;
-      });
+  within([&] { return "cannot write " + printable(path); },
+         [&] {
+           if (impl_->per_size && options.after != "read" && options.after != "simplified")
+             throw Error(Code::not_supported, "the operators depend on sizes that only a run tells; --set-dim NAME=N gives a size");
+           Graph g = detached(graph_after(*impl_, options.after));
+           decompose(g, [](Graph&, const Node&) { return false; });
+           WriteOptions how;
+           how.opset = options.opset;
+           for (const Port& p : impl_->outputs) how.outputs.push_back(p.name);
+           const ReadModel read = file_of(*impl_);
+           how.metadata = read.metadata;
+           out.nodes_before = read.nodes;
+           const std::string beside = path + ".data";
+           how.external = std::filesystem::path(beside).filename().string();
+           if (constant_bytes(g) > options.inline_bytes) how.least_external = kSmall;
+           const WrittenModel model = write_model(g, how);
+           if (!model.external.empty()) write_constants(model.external, beside);
+           NewFile file(path);
+           file.write(model.bytes);
+           out.bytes = file.bytes();
+           for (const Constant& c : model.external) out.external_bytes += c.bytes;
+           file.commit();
+           out.nodes = model.nodes;
+         });
   return out;
 }
 

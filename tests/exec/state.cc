@@ -159,7 +159,9 @@ TEST(State, a_cache_that_a_scatter_updates_stays_where_it_is) {
     for (size_t k = 0; k < 2; ++k)
       ASSERT_NO_FATAL_FAILURE(expect_equal(got[k], expected[k])) << "run " << i;
     ASSERT_NO_FATAL_FAILURE(expect_equal(tied.state("present"), expected[1]));
-    if (i) EXPECT_EQ(got[1].data, memory) << "the cache has moved";
+    if (i) {
+      EXPECT_EQ(got[1].data, memory) << "the cache has moved";
+    }
     memory = got[1].data;
     past = OwnedTensor(expected[1]);
   }
