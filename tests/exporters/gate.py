@@ -54,7 +54,7 @@ SIZES = {
     "melspectrogram.onnx": ["samples=4000"],
     "ch_PP-OCRv4_rec_infer.onnx": ["p2o.DynamicDimension.1=64"],
     "ch_ppocr_mobile_v2.0_cls_infer.onnx": ["p2o.DynamicDimension.1=48", "p2o.DynamicDimension.2=96"],
-    "silero_vad.onnx": ["input.1=512"],
+    "silero_vad.onnx": ["input.1=256"],  # a random rate is not 16000, so that of 8000 is meant
     "silero_vad_op18_ifless.onnx": ["sequence=512"],
     "TinyTimeMixer.onnx": ["sequence_length=512"],
 }
